@@ -9,7 +9,7 @@ umask 077
 dir=${1:?usage: make-secrets DIR}
 
 random() { # LENGTH: letters and digits, the first a letter, so that no parser takes the value for a number
-    printf '%s%s' "$(tr -dc 'A-Z' </dev/urandom | head -c 1)" "$(tr -dc 'A-Z0-9' </dev/urandom | head -c "$(($1 - 1))")"
+    printf '%s%s' "$(tr -dc '[:upper:]' </dev/urandom | head -c 1)" "$(tr -dc '[:upper:][:digit:]' </dev/urandom | head -c "$(($1 - 1))")"
 }
 
 install_once() { # FILE: standard input becomes the file, unless there is one
@@ -36,6 +36,7 @@ $(pair fileserver system)
 $(pair webserver system)
 $(pair tests user)
 $(pair platform user)
+  platform { display_name: "Platform" }
 }
 EOF
 
