@@ -1,0 +1,77 @@
+# The verbs of this repository. `make` alone lists them.
+#   ARGS      more arguments for ansible-playbook, for deploy and verify: make deploy ARGS="-e key=value"
+#   SCENARIO  one Molecule scenario: make molecule SCENARIO=default
+#   IMAGES    official or lab: which images the demo uses (default: official when their registry answers)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+ARGS ?=
+SCENARIO ?= default debian12
+IMAGES ?= auto
+
+.PHONY: help demo deploy verify images test test-full lint unit stack molecule bench clean
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ready ## boot a throw-away host, deploy the platform on it, verify it, say what to try next
+	@python3 lab/demo.py --images "$(IMAGES)"
+
+deploy: $(VENV)/.ready ## run playbooks/deploy.yml on the demo host (ARGS="-e key=value")
+	@python3 lab/demo.py --check-host
+	@ansible-playbook -i inventory/demo playbooks/deploy.yml $(ARGS)
+
+verify: $(VENV)/.ready ## run playbooks/verify.yml on the demo host (ARGS="-e key=value")
+	@python3 lab/demo.py --check-host
+	@ansible-playbook -i inventory/demo playbooks/verify.yml $(ARGS)
+
+images: ## print every image of every release, for mirroring
+	@for file in compose/releases/*.env; do echo "# $$(basename "$$file" .env)"; sed -n 's/^[A-Z_]*_IMAGE=//p' "$$file"; done
+
+test: lint unit stack molecule ## lint, unit tests, the plain Compose stack, Molecule: what .ci/run calls
+
+test-full: test ## the same, and the long forms of the tests
+	@python3 lab/lab.py images --release all
+	@pytest tests/stack -m slow
+
+lint: $(VENV)/.ready ## ansible-lint, yamllint, shellcheck, ruff, mypy, generated documentation
+	@command -v shellcheck >/dev/null || apt-get install -y -qq shellcheck >/dev/null
+	@shellcheck .ci/run $$(git ls-files '*.sh')
+	@yamllint --strict .
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@python3 docs/generate.py --check
+	@ansible-lint --offline
+
+unit: $(VENV)/.ready ## unit tests
+	@pytest tests/unit
+
+stack: $(VENV)/.ready # the Compose files without Ansible, on this machine's own engine
+	@python3 lab/lab.py engine
+	@python3 lab/lab.py images
+	@pytest tests/stack -m 'not slow'
+
+molecule: $(VENV)/.ready ## Molecule scenarios (SCENARIO=name for one)
+	@python3 lab/lab.py engine
+	@for scenario in $(SCENARIO); do molecule test --scenario-name "$$scenario"; done
+
+bench: $(VENV)/.ready ## measure times and memory, as ratios against plain Compose
+	@python3 lab/bench.py
+
+clean: ## remove the demo host, the lab's containers and .demo
+	@python3 lab/demo.py --remove
+
+# The Python environment. The file .ready is written last, so an interrupted installation starts again.
+$(VENV)/.ready: requirements.txt requirements-dev.txt
+	@start=$$SECONDS; echo "Installing the Python environment ($(VENV)) ..."; \
+	python3 -m venv $(VENV) 2>/dev/null || { \
+	  echo "This machine's Python has no venv module: installing python3-venv"; \
+	  apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && python3 -m venv $(VENV); }; \
+	$(VENV)/bin/pip install -q --disable-pip-version-check $(foreach file,$^,-r $(file)); \
+	touch $@; echo "... done in $$((SECONDS - start)) s"

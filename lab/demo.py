@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Boot one throw-away host, deploy the platform on it, verify it, and say what to try next (`make demo`)."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LAB = [sys.executable, str(ROOT / "lab" / "lab.py")]
+DEMO_DIR = ROOT / ".demo"
+HOST = "clearml-demo"
+PORTS = (8080, 8008, 8081)
+REGISTRY = "https://registry-1.docker.io/v2/"
+
+
+class DemoError(Exception):
+    """Something that the person at the keyboard has to decide or mend; its text is the whole message."""
+
+
+@contextlib.contextmanager
+def step(title: str) -> Iterator[None]:
+    """Say what a long step does, and how long it took."""
+    print(f"\n==> {title}", flush=True)
+    start = time.monotonic()
+    yield
+    print(f"==> done in {time.monotonic() - start:.0f} s", flush=True)
+
+
+def run(*command: str) -> None:
+    """Run a command of ours with its output shown; it has said itself what went wrong when it fails."""
+    result = subprocess.run(command, cwd=ROOT, check=False)
+    if result.returncode:
+        raise SystemExit(result.returncode)
+
+
+def registry_answers() -> bool:
+    """Whether the registry of the official images can be reached from this machine."""
+    try:
+        urllib.request.urlopen(REGISTRY, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        return error.code == 401  # "log in first" is the answer of a registry that works
+    except OSError:
+        return False
+    return True
+
+
+def host_images() -> str | None:
+    """Which images the demo host was made for, official or lab; None when there is no demo host."""
+    form = '{{index .Config.Labels "clearml-lab.images"}}'
+    result = subprocess.run(
+        ["docker", "inspect", "--type", "container", "--format", form, HOST], capture_output=True, text=True, check=False
+    )
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def host_runs() -> bool:
+    """Whether the demo host is up."""
+    if shutil.which("docker") is None:
+        return False
+    result = subprocess.run(
+        ["docker", "inspect", "--format", "{{.State.Running}}", HOST], capture_output=True, text=True, check=False
+    )
+    return result.stdout.strip() == "true"
+
+
+def choose_images(wanted: str) -> str:
+    """Decide between official and lab images, and say which and why."""
+    if wanted not in ("auto", "official", "lab"):
+        raise DemoError(f"IMAGES is {wanted}: it must be official or lab, or left away to let the demo decide.")
+    made_for = host_images()
+    if made_for and wanted in ("auto", made_for):
+        print(f"Using the {made_for} images, as the demo host {HOST} does already.")
+        return made_for
+    if made_for:
+        raise DemoError(
+            f"IMAGES is {wanted}, but the demo host {HOST} was made with {made_for} images, and their data differ: "
+            "remove it first with `make clean`."
+        )
+    if wanted == "lab":
+        print("Using the lab's stand-ins, as asked for.")
+        return "lab"
+    answers = registry_answers()
+    if wanted == "official" and not answers:
+        raise DemoError("IMAGES is official, but registry-1.docker.io does not answer from here: use IMAGES=lab.")
+    if answers:
+        print("Using the official images: their registry answers.")
+        return "official"
+    print("Using the lab's stand-ins for the images: the official registry does not answer from here.")
+    return "lab"
+
+
+def demo(wanted: str) -> None:
+    """Everything from an empty machine to a verified platform."""
+    start = time.monotonic()
+    with step("Looking for a Docker engine"):
+        run(*LAB, "engine")
+    images = choose_images(wanted)
+    with step(f"Building the {'stand-in images' if images == 'lab' else 'demo host'} (seconds when already built)"):
+        run(*LAB, "images", *([] if images == "lab" else ["--only", "host"]))
+    DEMO_DIR.mkdir(mode=0o700, exist_ok=True)
+    with step(f"Booting the demo host {HOST}"):
+        publish = [word for port in PORTS for word in ("--publish", f"127.0.0.1:{port}:{port}")]
+        run(*LAB, "host", "up", HOST, *publish, "--images", images)
+    with step("Deploying: ansible-playbook -i inventory/demo playbooks/deploy.yml"):
+        run("ansible-playbook", "-i", "inventory/demo", "playbooks/deploy.yml")
+    with step("Verifying: ansible-playbook -i inventory/demo playbooks/verify.yml"):
+        run("ansible-playbook", "-i", "inventory/demo", "playbooks/verify.yml")
+    print_summary(images, time.monotonic() - start)
+
+
+def print_summary(images: str, seconds: float) -> None:
+    """The three addresses, where the credentials are, and what to try next."""
+    credentials = json.loads((DEMO_DIR / "credentials.json").read_text())
+    print(
+        f"""
+ClearML is up, after {seconds:.0f} s, with {images} images.
+
+  Web     {credentials["web_host"]}
+  API     {credentials["api_host"]}
+  Files   {credentials["files_host"]}
+
+  Name and password   .demo/credentials.json   (username, password)
+  Client and its key  .demo/clearml.conf       (both mode 0600)
+
+Try next:
+  CLEARML_CONFIG_FILE=$PWD/.demo/clearml.conf python your_experiment.py   (after pip install clearml)
+  make verify                                                              use it as a client does
+  make deploy ARGS="-e clearml_server_webserver_memory=600m"               change one thing; see what restarts
+  docker exec -it {HOST} docker ps                                    look inside
+  make clean                                                               remove it all"""
+    )
+    if images == "lab":
+        print(
+            "\nThe web page is the lab's own: the official web application comes with the official images (docs/architecture.md)."
+        )
+
+
+def remove() -> None:
+    """Remove the demo host, what belongs to the lab, and the credentials of a host that is gone."""
+    run(*LAB, "clean")
+    if DEMO_DIR.exists():
+        shutil.rmtree(DEMO_DIR)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", default="auto", help="official, lab or auto (default: official when their registry answers)")
+    parser.add_argument("--check-host", action="store_true", help="only say whether there is a demo host")
+    parser.add_argument("--remove", action="store_true", help="remove the demo host and everything of the lab")
+    arguments = parser.parse_args()
+    try:
+        if arguments.check_host:
+            if not host_runs():
+                raise DemoError(f"The demo host {HOST} is not running: start it with `make demo`.")
+        elif arguments.remove:
+            remove()
+        else:
+            demo(arguments.images)
+    except DemoError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. Nothing is lost: run `make demo` again to go on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("ANSIBLE_FORCE_COLOR", "1" if sys.stdout.isatty() else "0")
+    sys.exit(main())
