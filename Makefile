@@ -62,7 +62,7 @@ molecule: $(VENV)/.ready ## Molecule scenarios (SCENARIO=name for one)
 	@for scenario in $(SCENARIO); do molecule test --scenario-name "$$scenario"; done
 
 bench: $(VENV)/.ready ## measure times and memory, as ratios against plain Compose
-	@python3 lab/bench.py
+	@python3 lab/bench.py $(ARGS)
 
 clean: ## remove the demo host, the lab's containers and .demo
 	@python3 lab/demo.py --remove
