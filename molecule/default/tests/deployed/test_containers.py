@@ -1,0 +1,109 @@
+"""Each container runs as the role's defaults and the release say, and as locked down as its image allows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import testinfra.host
+from helpers.containers import Inspected, condition
+from helpers.expected import DATABASES, NAMES, SERVICES, Service, in_bytes, release_images, role_defaults
+
+each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+
+
+def test_no_other_container_exists(containers: Inspected) -> None:
+    assert containers.keys() == set(NAMES)
+
+
+@each_service
+def test_is_well(containers: Inspected, service: Service) -> None:
+    assert condition(containers[service.name]) == ("healthy" if service.health_check else "running")
+
+
+@each_service
+def test_runs_its_pinned_image(containers: Inspected, variables: dict[str, Any], service: Service) -> None:
+    images = release_images(str(variables["clearml_server_release"]))
+    container = containers[service.name]
+    assert container["Config"]["Image"] == variables["clearml_server_registry_prefix"] + images[service.image]
+    assert container["Config"]["Image"].rpartition(":")[2] not in ("", "latest")
+
+
+@each_service
+def test_memory_limit(host: testinfra.host.Host, containers: Inspected, variables: dict[str, Any], service: Service) -> None:
+    """As the engine was told, and as the kernel enforces it."""
+    limit = in_bytes(variables[service.memory])
+    container = containers[service.name]
+    assert container["HostConfig"]["Memory"] == limit
+    enforced = host.check_output(
+        "docker exec %s sh -c 'cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes'",
+        service.name,
+    )
+    assert int(enforced) == limit
+
+
+@each_service
+def test_logs_are_rotated(containers: Inspected, variables: dict[str, Any], service: Service) -> None:
+    assert containers[service.name]["HostConfig"]["LogConfig"] == {
+        "Type": "json-file",
+        "Config": {
+            "max-size": variables["clearml_server_log_max_size"],
+            "max-file": str(variables["clearml_server_log_max_files"]),
+        },
+    }
+
+
+@each_service
+def test_comes_back_by_itself(containers: Inspected, service: Service) -> None:
+    assert containers[service.name]["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+
+
+@each_service
+def test_privileges(containers: Inspected, service: Service) -> None:
+    settings = containers[service.name]["HostConfig"]
+    assert settings["CapDrop"] == ["ALL"]
+    assert "no-new-privileges:true" in settings["SecurityOpt"]
+    assert settings["Privileged"] is False
+    added = {capability.removeprefix("CAP_") for capability in settings["CapAdd"] or []}
+    wanted = set() if service.name in DATABASES else {"CHOWN", "DAC_OVERRIDE", "FOWNER"}
+    if service.name == "clearml-webserver":
+        wanted |= {"SETUID", "SETGID", "NET_BIND_SERVICE"}
+    assert added == wanted
+
+
+@each_service
+def test_processes_cannot_gain_privileges(host: testinfra.host.Host, containers: Inspected, service: Service) -> None:
+    """What the kernel says of the main process."""
+    status = host.file(f"/proc/{containers[service.name]['State']['Pid']}/status").content_string
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert fields["NoNewPrivs"] == "1"
+    if service.name in DATABASES:
+        assert int(fields["CapBnd"], 16) == 0
+        assert fields["Uid"].split()[0] == ("1000" if service.name == "clearml-elastic" else "999")
+
+
+def test_heap_is_half_of_the_limit(host: testinfra.host.Host, variables: dict[str, Any]) -> None:
+    answer = host.check_output("docker exec clearml-elastic curl -fsS http://localhost:9200/_nodes/jvm")
+    (node,) = json.loads(answer)["nodes"].values()
+    share = node["jvm"]["mem"]["heap_max_in_bytes"] / in_bytes(variables["clearml_server_elastic_memory"])
+    assert 0.45 <= share <= 0.55
+
+
+def test_watermarks(host: testinfra.host.Host, variables: dict[str, Any]) -> None:
+    """All three as set, and in an order that warns before it blocks."""
+    answer = host.check_output("docker exec clearml-elastic curl -fsS 'http://localhost:9200/_nodes/settings?flat_settings=true'")
+    (node,) = json.loads(answer)["nodes"].values()
+    watermarks = {
+        name: node["settings"][f"cluster.routing.allocation.disk.watermark.{setting}"]
+        for name, setting in (("low", "low"), ("high", "high"), ("flood", "flood_stage"))
+    }
+    assert watermarks == {name: variables[f"clearml_server_elastic_watermark_{name}"] for name in watermarks}
+    sizes = [float(watermarks[name].removesuffix("gb")) for name in ("low", "high", "flood")]
+    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == 3
+
+
+def test_memory_maps(host: testinfra.host.Host) -> None:
+    wanted = role_defaults("host")["host_max_map_count"]
+    assert host.sysctl("vm.max_map_count") >= wanted
+    assert f"vm.max_map_count={host.sysctl('vm.max_map_count')}" in host.file("/etc/sysctl.d/99-clearml.conf").content_string

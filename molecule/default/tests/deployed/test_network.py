@@ -1,0 +1,79 @@
+"""What listens where: three ports on the bind address, and no database outside the backend network."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import testinfra.host
+from helpers.containers import Inspected
+from helpers.expected import DATABASE_PORTS, DATABASES, SERVICES, Service
+
+
+def published(container: dict[str, Any]) -> list[tuple[str, str]]:
+    """Addresses and ports of the host that lead into the container."""
+    ports = container["NetworkSettings"]["Ports"].values()
+    return [(binding["HostIp"], binding["HostPort"]) for bindings in ports for binding in bindings or []]
+
+
+def reaches(host: testinfra.host.Host, address: str, port: int) -> bool:
+    """Whether something accepts connections there, asked from the host itself."""
+    probe = f"import socket; socket.create_connection(({address!r}, {port}), timeout=3)"
+    return bool(host.run("python3 -c %s", probe).rc == 0)
+
+
+def own_addresses(host: testinfra.host.Host) -> list[str]:
+    """All IPv4 addresses of the host: loopback, its own network, and its ends of Docker's bridges."""
+    links = json.loads(host.check_output("ip -json -4 address"))
+    return [entry["local"] for link in links for entry in link["addr_info"]]
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_published_ports(containers: Inspected, variables: dict[str, Any], service: Service) -> None:
+    wanted = [(variables["clearml_server_bind_address"], str(variables[service.port]))] if service.port else []
+    assert published(containers[service.name]) == wanted
+
+
+def test_the_ports_answer_on_the_bind_address_alone(host: testinfra.host.Host, variables: dict[str, Any]) -> None:
+    bind = variables["clearml_server_bind_address"]
+    addresses = own_addresses(host)
+    assert len(addresses) > 2, "expected loopback, the host's own address and Docker's bridges"
+    for service in SERVICES:
+        if service.port:
+            answering = [address for address in addresses if reaches(host, address, variables[service.port])]
+            assert answering == [bind], service.name
+
+
+@pytest.mark.parametrize("port", DATABASE_PORTS)
+def test_no_database_answers_on_an_address_of_the_host(host: testinfra.host.Host, port: int) -> None:
+    assert [address for address in own_addresses(host) if reaches(host, address, port)] == []
+
+
+def test_databases_live_on_the_internal_network_only(host: testinfra.host.Host, containers: Inspected) -> None:
+    for name in DATABASES:
+        (network,) = containers[name]["NetworkSettings"]["Networks"]
+        assert host.check_output("docker network inspect --format '{{.Internal}}' %s", network) == "true"
+    (outside,) = containers["clearml-webserver"]["NetworkSettings"]["Networks"]
+    assert host.check_output("docker network inspect --format '{{.Internal}}' %s", outside) == "false"
+
+
+@pytest.mark.parametrize("name", DATABASES)
+def test_the_web_server_cannot_reach_a_database(host: testinfra.host.Host, containers: Inspected, name: str) -> None:
+    """Neither by name nor by address, while the apiserver can."""
+    (network,) = containers[name]["NetworkSettings"]["Networks"].values()
+    port = {"clearml-mongo": 27017, "clearml-elastic": 9200, "clearml-redis": 6379}[name]
+    connect = "curl --silent --max-time 3 telnet://%s:%s </dev/null"
+    # curl says 28 (time is up) or 0 when it was connected, 6 and 7 when there was no such name or no way.
+    for address in (name, network["IPAddress"]):
+        inside = host.run(f"docker exec clearml-server {connect}", address, str(port))
+        outside = host.run(f"docker exec clearml-webserver {connect}", address, str(port))
+        assert inside.rc in (0, 28, 49), inside
+        assert outside.rc in (6, 7), outside
+
+
+def test_a_database_cannot_reach_the_outside(host: testinfra.host.Host) -> None:
+    """The network has no way out: no default route."""
+    routes = host.check_output("docker exec clearml-elastic cat /proc/net/route").splitlines()[1:]
+    assert routes
+    assert not [route for route in routes if route.split()[1] == "00000000"]

@@ -1,0 +1,58 @@
+"""Fixtures for the tests of all scenarios (a plugin of pytest, see .config/molecule/config.yml)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import testinfra.host
+import yaml
+
+from helpers.containers import Inspected, inspect
+from helpers.expected import role_defaults
+from helpers.platform import Platform
+
+
+@pytest.fixture(scope="module")
+def variables(host: testinfra.host.Host) -> dict[str, Any]:
+    """The role's variables on this host: its defaults, and the scenario's own values over them."""
+    return {**role_defaults("clearml_server"), **host.ansible.get_variables()}
+
+
+@pytest.fixture(scope="module")
+def containers(host: testinfra.host.Host) -> Inspected:
+    """The host's containers, as they were when the first test of the file asked."""
+    return inspect(host)
+
+
+@pytest.fixture
+def secrets(host: testinfra.host.Host, variables: dict[str, Any]) -> dict[str, str]:
+    """What secrets.yml holds now."""
+    kept: dict[str, str] = yaml.safe_load(host.file(f"{variables['clearml_server_data_root']}/secrets.yml").content_string)
+    return kept
+
+
+@pytest.fixture(scope="module")
+def credentials(host: testinfra.host.Host, variables: dict[str, Any]) -> dict[str, str]:
+    """The operator's account and the service account's key."""
+    found: dict[str, str] = json.loads(
+        host.file(f"{variables['clearml_server_data_root']}/client/credentials.json").content_string
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def platform(host: testinfra.host.Host, variables: dict[str, Any]) -> Platform:
+    """A client inside the host."""
+    bind = variables["clearml_server_bind_address"]
+    address = "127.0.0.1" if bind == "0.0.0.0" else bind
+    api, web, files = (f"http://{address}:{variables[f'clearml_server_{name}_port']}" for name in ("api", "web", "files"))
+    return Platform(host.backend.host, api, web, files)
+
+
+@pytest.fixture(scope="module")
+def token(platform: Platform, credentials: dict[str, str]) -> str:
+    """A token of the service account."""
+    answer = platform.login(credentials["access_key"], credentials["secret_key"])
+    return str(answer.data["token"])

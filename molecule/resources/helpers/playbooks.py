@@ -1,0 +1,50 @@
+"""Running playbooks from a test, and what the runs so far changed (the callback record_runs writes it down)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+
+from helpers.expected import EPHEMERAL, ROOT
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of ansible-playbook."""
+
+    playbook: str
+    check: bool
+    started: float
+    ended: float
+    changed: list[str]
+    failed: list[str]
+
+
+def runs(playbook: str) -> list[Run]:
+    """All runs of a playbook so far on the hosts of this scenario, oldest first."""
+    recorded = EPHEMERAL / "runs.jsonl"
+    lines = recorded.read_text().splitlines() if recorded.exists() else []
+    return [run for run in (Run(**json.loads(line)) for line in lines) if run.playbook == playbook]
+
+
+def ansible_playbook(playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook of this repository on the scenario's hosts, with its whole output kept."""
+    return subprocess.run(
+        ["ansible-playbook", "--inventory", os.environ["MOLECULE_INVENTORY_FILE"], playbook, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def deploy(*arguments: str) -> Run:
+    """Run playbooks/deploy.yml, as talkative as it can be, and say what it changed; a failed run fails the test."""
+    result = ansible_playbook("playbooks/deploy.yml", "--diff", "-vvv", *arguments)
+    assert result.returncode == 0, result.stdout[-5000:]
+    return runs("deploy.yml")[-1]
