@@ -7,7 +7,12 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-from helpers.expected import EPHEMERAL, ROOT
+from pathlib import Path
+
+from helpers.expected import ROOT
+
+# Where Molecule and its playbooks keep what belongs to the hosts of the scenario.
+EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import pytest
 import testinfra.host
 import yaml
 from helpers.containers import Inspected, inspect, touched
-from helpers.expected import DATABASES, EPHEMERAL, NAMES
+from helpers.expected import DATABASES, NAMES
 from helpers.platform import Platform
-from helpers.playbooks import deploy
+from helpers.playbooks import EPHEMERAL, deploy
 
 # Runs on the host until its standard input ends. Prints the program of each process whose arguments or environment
 # hold a secret; the containers' processes are among them.

@@ -6,8 +6,9 @@ import json
 
 import pytest
 from helpers.containers import Inspected, condition
-from helpers.expected import EPHEMERAL, SERVICES, Service
+from helpers.expected import SERVICES, Service
 from helpers.platform import Platform
+from helpers.playbooks import EPHEMERAL
 from helpers.published import KEY_PAIRS
 
 

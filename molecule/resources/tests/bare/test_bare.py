@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 
 import testinfra.host
-from helpers.expected import EPHEMERAL, ROOT
-from helpers.playbooks import runs
+from helpers.expected import ROOT
+from helpers.playbooks import EPHEMERAL, runs
 
 
 def test_the_check_announced_changes() -> None:
