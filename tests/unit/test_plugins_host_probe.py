@@ -338,7 +338,7 @@ def test_proxy_of_the_environment_is_used(probe: Probe, monkeypatch: pytest.Monk
 
 def test_certificate_that_is_not_trusted_yet(probe: Probe, tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=mirror -days 1".split()
+    request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mirror", "-days", "1"]
     program = shutil.which("openssl") or "openssl"
     subprocess.run([program, *request, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     with registry(401, (certificate, key)) as url:

@@ -1,0 +1,1 @@
+"""Unit tests. A package, so that they can share the fake platform."""
