@@ -14,7 +14,7 @@ from tests.stack.project import PROJECT, REGISTRY_PREFIX, ROOT, Project, free_po
 # What Molecule's scenarios test with: the client, and the published keys.
 sys.path.insert(0, str(ROOT / "molecule" / "resources"))
 
-from helpers.platform import Platform  # noqa: E402
+from helpers.platform import Platform
 
 
 def pytest_configure(config: pytest.Config) -> None:

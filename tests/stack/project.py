@@ -27,12 +27,14 @@ class Project:
         self.settings = settings
         lines = (self.directory / ".env.example").read_text().splitlines()
         kept = [line for line in lines if line.split("=")[0] not in settings]
-        (self.directory / ".env").write_text("\n".join(kept + [f"{name}={value}" for name, value in settings.items()]) + "\n")
+        chosen = [f"{name}={value}" for name, value in settings.items()]
+        (self.directory / ".env").write_text("\n".join([*kept, *chosen, ""]))
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Compose v2 against this machine's engine."""
+        lab = [sys.executable, str(ROOT / "lab" / "lab.py")]
         result = subprocess.run(
-            [sys.executable, str(ROOT / "lab" / "lab.py"), "compose", "--project-directory", str(self.directory), "--", *arguments],
+            [*lab, "compose", "--project-directory", str(self.directory), "--", *arguments],
             capture_output=True,
             text=True,
             timeout=600,

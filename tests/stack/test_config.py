@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.stack.project import ROOT, Project
 
 OVERLAYS = ("host-data.yml", "debug-ports.yml", "managed-secrets.yml")

@@ -6,9 +6,10 @@ import subprocess
 
 import pyhocon
 import pytest
-from tests.stack.project import PROJECT, Project, docker
 from helpers.platform import Platform
 from helpers.published import KEY_PAIRS, TOKEN_SECRETS, forge_token
+
+from tests.stack.project import PROJECT, Project, docker
 
 HEALTHY = {
     "clearml-mongo",
@@ -89,7 +90,10 @@ def test_a_second_up_keeps_containers_and_secrets(stack: Project) -> None:
         return {name: (containers[name]["Id"], containers[name]["State"]["StartedAt"]) for name in HEALTHY}
 
     def files() -> list[str]:
-        return [docker("exec", f"{PROJECT}-server", "cat", f"/opt/clearml/config/{name}.conf") for name in ("secure", "apiserver")]
+        folder = "/opt/clearml/config"
+        return [
+            docker("exec", f"{PROJECT}-server", "cat", f"{folder}/{name}") for name in ("secure.conf", "apiserver.conf")
+        ]
 
     before = state(), files()
     stack.compose("up", "--detach", "--wait")

@@ -45,10 +45,10 @@ def volume() -> Iterator[str]:
 
 def start(store: str, release: str, volume: str) -> str:
     """Start a data store on the volume, with the settings that compose/ uses."""
-    settings = ["--env", "discovery.type=single-node", "--env", "xpack.security.enabled=false"] if store == "ELASTIC" else []
-    return docker(
-        "run", "--detach", "--memory", "1g", "--volume", f"{volume}:{DATA[store]}", *settings, image(store, release)
-    ).strip()
+    options = ["--detach", "--memory", "1g", "--volume", f"{volume}:{DATA[store]}"]
+    if store == "ELASTIC":
+        options += ["--env", "discovery.type=single-node", "--env", "xpack.security.enabled=false"]
+    return docker("run", *options, image(store, release)).strip()
 
 
 def wait(container: str, condition: Callable[[], bool], seconds: int = 90) -> None:
@@ -63,7 +63,8 @@ def run_and_stop(store: str, release: str, volume: str) -> None:
     """Let a release write its data."""
     container = start(store, release, volume)
     try:
-        wait(container, lambda: subprocess.run(["docker", "exec", container, *PROBE[store]], capture_output=True).returncode == 0)
+        probe = ["docker", "exec", container, *PROBE[store]]
+        wait(container, lambda: subprocess.run(probe, capture_output=True, check=False).returncode == 0)
         docker("stop", "--time", "30", container)
     finally:
         docker("rm", "--force", "--volumes", container)
@@ -96,8 +97,8 @@ def check_refused(store: str, release: str, volume: str) -> None:
 def test_the_noted_release_counts(volume: str, store: str, note: str, noted: str) -> None:
     """The short form: the note in the data directory is changed by hand (Redis reads data of every older release)."""
     run_and_stop(store, OLDER, volume)
-    command = f"echo {noted} > {DATA[store]}/{note}"
-    docker("run", "--rm", "--volume", f"{volume}:{DATA[store]}", "--entrypoint", "sh", image(store, OLDER), "-c", command)
+    mounted = ["--rm", "--volume", f"{volume}:{DATA[store]}", "--entrypoint", "sh"]
+    docker("run", *mounted, image(store, OLDER), "-c", f"echo {noted} > {DATA[store]}/{note}")
     check_refused(store, OLDER, volume)
 
 

@@ -31,9 +31,8 @@ def identity(container: dict[str, Any]) -> tuple[str, str, int]:
 def touched(before: Inspected, after: Inspected) -> set[str]:
     """Names of the containers that were replaced, stopped, started or added in between."""
     names = before.keys() | after.keys()
-    return {
-        name for name in names if name not in before or name not in after or identity(before[name]) != identity(after[name])
-    }
+    missing = before.keys() ^ after.keys()
+    return missing | {name for name in names - missing if identity(before[name]) != identity(after[name])}
 
 
 def wait_until_well(host: testinfra.host.Host, seconds: int = 180) -> None:

@@ -29,7 +29,8 @@ def containers(host: testinfra.host.Host) -> Inspected:
 @pytest.fixture
 def secrets(host: testinfra.host.Host, variables: dict[str, Any]) -> dict[str, str]:
     """What secrets.yml holds now."""
-    kept: dict[str, str] = yaml.safe_load(host.file(f"{variables['clearml_server_data_root']}/secrets.yml").content_string)
+    content = host.file(f"{variables['clearml_server_data_root']}/secrets.yml").content_string
+    kept: dict[str, str] = yaml.safe_load(content)
     return kept
 
 
@@ -47,7 +48,8 @@ def platform(host: testinfra.host.Host, variables: dict[str, Any]) -> Platform:
     """A client inside the host."""
     bind = variables["clearml_server_bind_address"]
     address = "127.0.0.1" if bind == "0.0.0.0" else bind
-    api, web, files = (f"http://{address}:{variables[f'clearml_server_{name}_port']}" for name in ("api", "web", "files"))
+    ports = (variables[f"clearml_server_{name}_port"] for name in ("api", "web", "files"))
+    api, web, files = (f"http://{address}:{port}" for port in ports)
     return Platform(host.backend.host, api, web, files)
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
-
 from pathlib import Path
 
 from helpers.expected import ROOT

@@ -46,7 +46,7 @@ def forge_token(secret: str, role: str = "root") -> str:
     def part(data: bytes) -> str:
         return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
-    identity = {"role": role, "user": "__allegroai__", "company": COMPANY, "user_name": "root", "company_name": "clearml"}
+    identity = {"role": role, "user": "__root__", "company": COMPANY, "user_name": "root", "company_name": "clearml"}
     claims = {"identity": identity, "auth_type": "Bearer", "env": "<unknown>", "iat": int(time.time())}
     message = ".".join(part(json.dumps(piece).encode()) for piece in ({"alg": "HS256", "typ": "JWT"}, claims))
     signature = hmac.new(secret.encode(), message.encode(), hashlib.sha256).digest()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets as random_values
 import string
-import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,15 @@ import testinfra.host
 import yaml
 from helpers.containers import Inspected, inspect, touched
 from helpers.expected import DATABASES, NAMES
+from helpers.inside import python_meanwhile, run_python
 from helpers.platform import Platform
 from helpers.playbooks import EPHEMERAL, deploy
+
+WRITE = """
+import json, sys
+path, content = json.loads(sys.stdin.readline())
+print(json.dumps(open(path, "w").write(content)))
+"""
 
 # Runs on the host until its standard input ends. Prints the program of each process whose arguments or environment
 # hold a secret; the containers' processes are among them.
@@ -30,7 +36,7 @@ while not select.select([sys.stdin], [], [], 0.05)[0]:
             content = open(path, "rb").read().decode(errors="replace")
         except OSError:
             continue
-        seen |= {name + " in " + path + " of " + content.split("\\0")[0] for name, value in secrets.items() if value in content}
+        seen |= {f"{name} in {path} ({content[:40]})" for name, value in secrets.items() if value in content}
 print(json.dumps({"looks": looks, "seen": sorted(seen)}))
 """
 
@@ -54,27 +60,11 @@ def planted(host: testinfra.host.Host, variables: dict[str, Any]) -> Planted:
     before: dict[str, str] = yaml.safe_load(host.file(path).content_string)
     value = "P" + "".join(random_values.choice(string.ascii_uppercase + string.digits) for _ in range(59))
     changed = yaml.safe_dump({**before, "tests_secret": value})
-    subprocess.run(
-        ["docker", "exec", "--interactive", host.backend.host, "sh", "-c", f"cat > {path}"],
-        input=changed,
-        text=True,
-        check=True,
-    )
+    run_python(host.backend.host, WRITE, [path, changed])
     containers_before = inspect(host)
-    watcher = subprocess.Popen(
-        ["docker", "exec", "--interactive", host.backend.host, "python3", "-c", WATCH],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert watcher.stdin
-    watcher.stdin.write(json.dumps({**before, "tests_secret": value}) + "\n")
-    watcher.stdin.flush()
-    try:
+    with python_meanwhile(host.backend.host, WATCH, {**before, "tests_secret": value}) as watched:
         deploy()
-    finally:
-        watched, _ = watcher.communicate(timeout=30)
-    return Planted("tests_secret", value, before, containers_before, inspect(host), json.loads(watched))
+    return Planted("tests_secret", value, before, containers_before, inspect(host), watched)
 
 
 def test_the_planted_secret_is_used(host: testinfra.host.Host, variables: dict[str, Any], planted: Planted) -> None:
@@ -88,7 +78,7 @@ def test_every_secret_survives(secrets: dict[str, str], planted: Planted) -> Non
 
 
 def test_the_services_read_it(planted: Planted, platform: Platform, secrets: dict[str, str]) -> None:
-    """Each that reads secure.conf started anew, the databases did not, and the key logs in or is switched off as before."""
+    """Each that reads secure.conf started anew, the databases did not, and the old value is worth nothing."""
     assert touched(planted.containers_before, planted.containers_after) == set(NAMES) - set(DATABASES)
     assert platform.login(secrets["platform_key"], secrets["platform_secret"]).status == 200
     assert platform.login(secrets["tests_key"], planted.before[planted.name]).status == 401
@@ -107,7 +97,9 @@ def test_no_secret_in_the_output_of_any_run(planted: Planted, secrets: dict[str,
     assert [name for name, value in values.items() if value in log] == []
 
 
-def test_no_secret_in_the_logs_of_the_host(host: testinfra.host.Host, planted: Planted, secrets: dict[str, str]) -> None:
+def test_no_secret_in_the_logs_of_the_host(
+    host: testinfra.host.Host, planted: Planted, secrets: dict[str, str]
+) -> None:
     """Ansible's modules write their arguments into the system's journal; containers write their own logs."""
     journal = host.check_output("journalctl --no-pager --quiet --all")
     assert "Invoked with" in journal, "the journal does not hold what Ansible's modules write"

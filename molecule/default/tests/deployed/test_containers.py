@@ -31,15 +31,15 @@ def test_runs_its_pinned_image(containers: Inspected, variables: dict[str, Any],
 
 
 @each_service
-def test_memory_limit(host: testinfra.host.Host, containers: Inspected, variables: dict[str, Any], service: Service) -> None:
+def test_memory_limit(
+    host: testinfra.host.Host, containers: Inspected, variables: dict[str, Any], service: Service
+) -> None:
     """As the engine was told, and as the kernel enforces it."""
     limit = in_bytes(variables[service.memory])
     container = containers[service.name]
     assert container["HostConfig"]["Memory"] == limit
-    enforced = host.check_output(
-        "docker exec %s sh -c 'cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes'",
-        service.name,
-    )
+    version_2, version_1 = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+    enforced = host.check_output(f"docker exec %s sh -c 'cat {version_2} 2>/dev/null || cat {version_1}'", service.name)
     assert int(enforced) == limit
 
 
@@ -92,7 +92,9 @@ def test_heap_is_half_of_the_limit(host: testinfra.host.Host, variables: dict[st
 
 def test_watermarks(host: testinfra.host.Host, variables: dict[str, Any]) -> None:
     """All three as set, and in an order that warns before it blocks."""
-    answer = host.check_output("docker exec clearml-elastic curl -fsS 'http://localhost:9200/_nodes/settings?flat_settings=true'")
+    answer = host.check_output(
+        "docker exec clearml-elastic curl -fsS 'http://localhost:9200/_nodes/settings?flat_settings=true'"
+    )
     (node,) = json.loads(answer)["nodes"].values()
     watermarks = {
         name: node["settings"][f"cluster.routing.allocation.disk.watermark.{setting}"]
@@ -104,6 +106,7 @@ def test_watermarks(host: testinfra.host.Host, variables: dict[str, Any]) -> Non
 
 
 def test_memory_maps(host: testinfra.host.Host) -> None:
-    wanted = role_defaults("host")["host_max_map_count"]
-    assert host.sysctl("vm.max_map_count") >= wanted
-    assert f"vm.max_map_count={host.sysctl('vm.max_map_count')}" in host.file("/etc/sysctl.d/99-clearml.conf").content_string
+    """The kernel has it now, and after the next boot."""
+    value = host.sysctl("vm.max_map_count")
+    assert value >= role_defaults("host")["host_max_map_count"]
+    assert f"vm.max_map_count={value}" in host.file("/etc/sysctl.d/99-clearml.conf").content_string

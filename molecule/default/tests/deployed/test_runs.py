@@ -1,4 +1,4 @@
-"""What Ansible's runs changed: the first run everything, the second nothing, and a check after them announces nothing."""
+"""What Ansible's runs changed: the first everything, the second nothing; and a check after them announces nothing."""
 
 from __future__ import annotations
 
