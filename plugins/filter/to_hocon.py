@@ -69,7 +69,7 @@ def to_hocon(data: object, header: str = "") -> str:
     text += json.dumps(wanted, indent=2, ensure_ascii=False) + "\n"
     try:
         got = pyhocon.ConfigFactory.parse_string(text).as_plain_ordered_dict()
-    except Exception as error:  # the parser raises many kinds, and their messages quote the text
+    except Exception as error:  # noqa: BLE001 -- the parser raises many kinds
         where = _culprit(wanted, "data")
         # "from None": the parser's message holds the text, and with it the secrets.
         raise AnsibleFilterError(f"to_hocon: {where} cannot be written as HOCON ({type(error).__name__}).") from None
@@ -91,7 +91,7 @@ def _culprit(data: Any, where: str) -> str:
     for place, alone, item in parts:
         try:
             pyhocon.ConfigFactory.parse_string(json.dumps(alone, ensure_ascii=False))
-        except Exception:  # the parser raises many kinds
+        except Exception:  # noqa: BLE001 -- the parser raises many kinds
             return _culprit(item, place)
     return where
 

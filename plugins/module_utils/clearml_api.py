@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 
-class Problem(Exception):
-    """One sentence on what is wrong."""
+class ServiceError(Exception):
+    """One sentence on what is wrong with a service."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,15 @@ class Service:
             with error:
                 return Answer(error.code, error.headers.get_content_type(), error.read())
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise Problem(f"{self} {self._trouble(error)} while {doing}.") from error
+            raise ServiceError(f"{self} {self._trouble(error)} while {doing}.") from error
 
     def json(self, doing: str, answer: Answer) -> dict[str, Any]:
         """Return the data of a good answer in ClearML's envelope, and refuse every other one."""
         if answer.status != 200:
-            raise Problem(f"{self} answered {answer} while {doing}.")
+            raise ServiceError(f"{self} answered {answer} while {doing}.")
         envelope = answer.envelope()
         if envelope is None:
-            raise Problem(
+            raise ServiceError(
                 f"{self} answered with {answer.content_type} instead of ClearML's JSON while {doing}: "
                 "is this really the service's address?"
             )

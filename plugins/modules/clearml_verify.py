@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.clearml_api import Answer, Problem, Service, as_dict, basic, form
+from ansible.module_utils.clearml_api import Answer, Service, ServiceError, as_dict, basic, form
 from ansible.module_utils.published_keys import COMPANY, KEY_PAIRS, TOKEN_SECRET
 
 DOCUMENTATION = r"""
@@ -149,7 +149,7 @@ def forged_token(secret: str) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """One check. It returns what it saw, or raises Problem."""
+    """One check. It returns what it saw, or raises ServiceError."""
 
     name: str
     run: Callable[[], str]
@@ -211,123 +211,139 @@ class Verifier:
         if answer.status in statuses:
             return
         if answer.status < 300:
-            raise Problem(f"{service} accepted {what}, which it must refuse: {remedy}.")
+            raise ServiceError(f"{service} accepted {what}, which it must refuse: {remedy}.")
         wanted = " or ".join(str(status) for status in statuses)
-        raise Problem(f"{service} answered {answer} to {what}, where a refusal ({wanted}) is expected.")
+        raise ServiceError(f"{service} answered {answer} to {what}, where a refusal ({wanted}) is expected.")
 
     def log_in(self, doing: str, authorization: str) -> str:
+        """Return a token."""
         data = self.call(doing, "auth.login", {"expiration_sec": 3600}, authorization=authorization)
         token = data.get("token")
         if not isinstance(token, str) or not token:
-            raise Problem(f"{self.api} answered without a token while {doing}.")
+            raise ServiceError(f"{self.api} answered without a token while {doing}.")
         return token
 
     def new_id(self, doing: str, endpoint: str, request: dict[str, Any]) -> str:
+        """Create something and return its id."""
         found = self.call(doing, endpoint, request).get("id")
         if not isinstance(found, str) or not found:
-            raise Problem(f"{self.api} answered without an id while {doing}.")
+            raise ServiceError(f"{self.api} answered without an id while {doing}.")
         return found
 
     def send_file(self, doing: str, path: str) -> None:
+        """Upload the content under a path."""
         body, content_type = form(path, self.content)
         answer = self.files.ask(
             doing, "POST", body=body, content_type=content_type, authorization=f"Bearer {self.token}"
         )
         if answer.status != 200:
-            raise Problem(f"{self.files} answered {answer} while {doing}.")
+            raise ServiceError(f"{self.files} answered {answer} while {doing}.")
         self.made[f"file {path}"] = partial(self.delete_file, path)
 
     def get_file(self, doing: str, path: str, authorization: str | None = None) -> Answer:
+        """Ask for a file."""
         return self.files.ask(doing, "GET", f"/{path}", authorization=authorization or f"Bearer {self.token}")
 
     def delete_file(self, path: str) -> None:
+        """Delete a file and see that it is gone."""
         answer = self.files.ask("deleting a file", "DELETE", f"/{path}", authorization=f"Bearer {self.token}")
         if answer.status != 200:
-            raise Problem(f"{self.files} answered {answer} while deleting a file.")
+            raise ServiceError(f"{self.files} answered {answer} while deleting a file.")
         self.made.pop(f"file {path}", None)
         answer = self.get_file("looking for a deleted file", path)
         if answer.status != 404:
-            raise Problem(f"{self.files} answered {answer} instead of 404 when asked for a file that was deleted.")
+            raise ServiceError(f"{self.files} answered {answer} instead of 404 when asked for a file that was deleted.")
 
     def must_be_gone(self, what: str, endpoint: str, request: dict[str, str]) -> None:
+        """See that the apiserver no longer knows something."""
         answer = self.ask_api(f"looking for a deleted {what}", endpoint, request, f"Bearer {self.token}")
         if answer.status != 400:
-            raise Problem(f"{self.api} answered {answer} instead of 400 when asked for a {what} that was deleted.")
+            raise ServiceError(f"{self.api} answered {answer} instead of 400 when asked for a {what} that was deleted.")
 
     # -- the steps
 
     def ping_api(self) -> str:
+        """Ask the apiserver for a sign of life, which says nothing of its databases."""
         doing = "being asked whether it is there"
         self.api.json(doing, self.api.ask(doing, path="/debug.ping"))
         return "debug.ping answers"
 
     def ping_files(self) -> str:
+        """Ask the fileserver for a sign of life."""
         doing = "being asked whether it is there"
         answer = self.files.ask(doing)
         if answer.status != 200:
-            raise Problem(f"{self.files} answered {answer} while {doing}.")
+            raise ServiceError(f"{self.files} answered {answer} while {doing}.")
         if answer.body.strip() != b"OK":
-            raise Problem(
+            raise ServiceError(
                 f"{self.files} answered with something else than OK while {doing}: "
                 "is this really the service's address?"
             )
         return "answers OK"
 
     def web_page(self) -> str:
+        """Get the page that browsers load first."""
         answer = self.web.ask("being asked for its page")
         if answer.status != 200 or answer.content_type != "text/html" or b"<html" not in answer.body.lower():
-            raise Problem(
+            raise ServiceError(
                 f"{self.web} answered {answer.status} with {answer.content_type} while being asked for its page: "
                 "a web page is expected."
             )
         return f"a page of {len(answer.body)} bytes"
 
     def web_forwards(self) -> str:
+        """Reach the apiserver as that page does."""
         # Unknown paths give the page with status 200, so the content counts.
         doing = "forwarding /api/debug.ping to the apiserver"
         self.web.json(doing, self.web.ask(doing, path="/api/debug.ping"))
         return "debug.ping answers through /api"
 
     def login_modes(self) -> str:
+        """See that nobody gets in without a password."""
         # A configuration that the server did not find leaves it open to everybody, without a word.
         modes = self.call("being asked how one may log in", "login.supported_modes")
         fixed = as_dict(modes.get("basic"))
         if fixed.get("enabled") is not True:
-            raise Problem(
+            raise ServiceError(
                 f"{self.api} lets everybody in by name alone (login.supported_modes says that fixed users are off): "
                 "its configuration directory was not read; check the mount and CLEARML_CONFIG_DIR."
             )
         if as_dict(fixed.get("guest")).get("enabled"):
-            raise Problem(f"{self.api} lets guests in: set services.auth.fixed_users.guest.enabled to false.")
+            raise ServiceError(f"{self.api} lets guests in: set services.auth.fixed_users.guest.enabled to false.")
         errors = sorted(name for name, value in as_dict(modes.get("server_errors")).items() if value)
         if errors:
-            raise Problem(f"{self.api} reports errors of its own in login.supported_modes: {', '.join(errors)}.")
+            raise ServiceError(f"{self.api} reports errors of its own in login.supported_modes: {', '.join(errors)}.")
         return "fixed users are on, guests are off, no server errors"
 
     def log_in_with_key(self) -> str:
+        """Log in as the SDK does."""
         self.token = self.log_in("logging in with the key pair", basic(*self.key_pair))
         return "got a token"
 
     def log_in_with_password(self) -> str:
+        """Log in as people do."""
         self.log_in("logging in with name and password", basic(*self.account))
         return "got a token"
 
     def upload(self) -> str:
+        """Upload bytes that a careless server would change."""
         self.send_file("uploading a file", self.file)
         return f"{len(self.content)} bytes"
 
     def download(self) -> str:
+        """Get the same bytes back."""
         answer = self.get_file("downloading a file", self.file)
         if answer.status != 200:
-            raise Problem(f"{self.files} answered {answer} while downloading a file.")
+            raise ServiceError(f"{self.files} answered {answer} while downloading a file.")
         if answer.body != self.content:
-            raise Problem(
+            raise ServiceError(
                 f"{self.files} gave back other bytes than were uploaded "
                 f"({len(answer.body)} instead of {len(self.content)}, or changed ones)."
             )
         return "the bytes are the same"
 
     def upload_without_token(self) -> str:
+        """Try to upload as nobody."""
         path = f"{self.name}-anonymous.bin"
         body, content_type = form(path, b"must not be stored")
         answer = self.files.ask("being tried with an anonymous upload", "POST", body=body, content_type=content_type)
@@ -337,15 +353,18 @@ class Verifier:
         return f"refused with {answer.status}"
 
     def download_without_token(self) -> str:
+        """Try to download as nobody."""
         answer = self.files.ask("being tried with an anonymous download", path=f"/{self.file}")
         self.refuse(self.files, answer, "a download without a token", "set fileserver.auth.enabled to true", (401, 403))
         return f"refused with {answer.status}"
 
     def remove_file(self) -> str:
+        """Delete the file."""
         self.delete_file(self.file)
         return "deleted and gone"
 
     def create_project(self) -> str:
+        """Create a project of a name that nobody has."""
         self.project = self.new_id(
             "creating a project", "projects.create", {"name": self.name, "description": "Made by clearml_verify"}
         )
@@ -353,6 +372,7 @@ class Verifier:
         return self.name
 
     def create_task(self) -> str:
+        """Create a task with an artifact, whose file is uploaded later."""
         artifact = {
             "key": "verify",
             "type": "custom",
@@ -367,6 +387,7 @@ class Verifier:
         return self.name
 
     def report_scalar(self) -> str:
+        """Report a scalar as the SDK does."""
         event = {
             "type": "training_stats_scalar",
             "task": self.task,
@@ -379,10 +400,13 @@ class Verifier:
         doing = "reporting a scalar"
         data = self.call(doing, "events.add_batch", [event])
         if data.get("added") != 1:
-            raise Problem(f"{self.api} answered that it added {data.get('added')} events instead of 1 while {doing}.")
+            raise ServiceError(
+                f"{self.api} answered that it added {data.get('added')} events instead of 1 while {doing}."
+            )
         return f"value {self.scalar}"
 
     def read_scalar(self) -> str:
+        """Read the scalar back as the web page does."""
         doing = "reading a scalar back"
         deadline = time.monotonic() + READ_BACK_TIMEOUT
         while True:
@@ -394,57 +418,64 @@ class Verifier:
         # Values pass through Elasticsearch's single-precision float.
         value = values[0] if isinstance(values, list) and len(values) == 1 else None
         if not isinstance(value, float) or not math.isclose(value, self.scalar, rel_tol=1e-6):
-            raise Problem(f"{self.api} gave back {values} instead of [{self.scalar}] while {doing}.")
+            raise ServiceError(f"{self.api} gave back {values} instead of [{self.scalar}] while {doing}.")
         return f"value {value}"
 
     def store_artifact(self) -> str:
+        """Upload the file of the task's artifact."""
         self.send_file("uploading a task's artifact", self.artifact)
         return f"{len(self.content)} bytes"
 
     def delete_task(self) -> None:
+        """Delete the task, and ask for its files to go too."""
         data = self.call(
             "deleting a task",
             "tasks.delete",
             {"task": self.task, "force": True, "delete_external_artifacts": True},
         )
         if not data.get("deleted"):
-            raise Problem(f"{self.api} answered that nothing was deleted while deleting a task.")
+            raise ServiceError(f"{self.api} answered that nothing was deleted while deleting a task.")
         self.made.pop(f"task {self.name}", None)
 
     def remove_task(self) -> str:
+        """Delete the task and see that it is gone."""
         self.delete_task()
         self.must_be_gone("task", "tasks.get_by_id", {"task": self.task})
         return "deleted and gone"
 
     def artifact_goes_too(self) -> str:
+        """Wait until the artifact's file is deleted."""
         path, doing = self.artifact, "looking for a deleted task's artifact"
         deadline = time.monotonic() + self.async_delete_timeout
         while (answer := self.get_file(doing, path)).status == 200:
             if time.monotonic() > deadline:
-                raise Problem(
+                raise ServiceError(
                     f"clearml-async-delete left a deleted task's file on the fileserver at {self.files.url} "
                     f"for more than {self.async_delete_timeout} s: read its log, and check that "
                     f"services.async_urls_delete.fileserver.url_prefixes has {self.stored_files_url}."
                 )
             time.sleep(POLL_INTERVAL)
         if answer.status != 404:
-            raise Problem(f"{self.files} answered {answer} while {doing}.")
+            raise ServiceError(f"{self.files} answered {answer} while {doing}.")
         self.made.pop(f"file {path}", None)
         return "clearml-async-delete deleted it"
 
     def delete_project(self) -> None:
+        """Delete the project."""
         doing = "deleting a project"
         data = self.call(doing, "projects.delete", {"project": self.project, "force": True})
         if not data.get("deleted"):
-            raise Problem(f"{self.api} answered that nothing was deleted while {doing}.")
+            raise ServiceError(f"{self.api} answered that nothing was deleted while {doing}.")
         self.made.pop(f"project {self.name}", None)
 
     def remove_project(self) -> str:
+        """Delete the project and see that it is gone."""
         self.delete_project()
         self.must_be_gone("project", "projects.get_by_id", {"project": self.project})
         return "deleted and gone"
 
     def log_in_by_name(self) -> str:
+        """Try to log in without a password."""
         name = self.account[0]
         for authorization in (None, basic(name, "")):
             answer = self.ask_api("being tried with a login by name alone", "auth.login", None, authorization)
@@ -452,6 +483,7 @@ class Verifier:
         return "refused with 401"
 
     def published_pair(self, name: str) -> str:
+        """Try to log in with a key pair that everybody knows."""
         pair = basic(*KEY_PAIRS[name])
         answer = self.ask_api("being tried with a published key pair", "auth.login", None, pair)
         remedy = f"set secure.credentials.{name}.user_key and user_secret to values of your own, and restart"
@@ -459,6 +491,7 @@ class Verifier:
         return "refused with 401"
 
     def published_token_secret(self) -> str:
+        """Try a token that everybody can make."""
         bearer = f"Bearer {forged_token(TOKEN_SECRET)}"
         for endpoint, request in (("users.get_all", {}), ("server.config", {"path": "hosts"})):
             answer = self.ask_api("being tried with a forged token", endpoint, request, bearer)
@@ -531,7 +564,7 @@ class Verifier:
         began = time.monotonic()
         try:
             ok, detail = True, step.run()
-        except Problem as problem:
+        except ServiceError as problem:
             ok, detail = False, str(problem)
         ms = round((time.monotonic() - began) * 1000)
         return {"name": step.name, "ok": ok, "ms": ms, "detail": self.without_secrets(detail)}
@@ -541,8 +574,8 @@ class Verifier:
         """Delete what a failed step left."""
         try:
             delete()
-        except Problem as problem:
-            raise Problem(f"The {name} was left behind and has to be deleted by hand: {problem}") from problem
+        except ServiceError as problem:
+            raise ServiceError(f"The {name} was left behind and has to be deleted by hand: {problem}") from problem
         return "deleted"
 
     def without_secrets(self, text: str) -> str:

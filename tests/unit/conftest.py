@@ -28,7 +28,8 @@ def load_plugin() -> Callable[[str], ModuleType]:
         unique = "plugin_" + name.replace("/", "_")
         if unique not in sys.modules:
             spec = importlib.util.spec_from_file_location(unique, PLUGINS / f"{name}.py")
-            assert spec is not None and spec.loader is not None
+            assert spec is not None
+            assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             sys.modules[unique] = module
             spec.loader.exec_module(module)
@@ -43,7 +44,6 @@ def run_ansible(tmp_path: Path) -> Callable[..., str]:
 
     It runs in ``tmp_path``, returns what the command printed, and fails unless the exit code is ``rc``.
     """
-
     # Not the repository's own settings: its callbacks come from collections that these tests do not need.
     settings = tmp_path / "ansible.cfg"
     settings.touch()

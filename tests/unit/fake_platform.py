@@ -22,7 +22,7 @@ KEY_PAIR = ("PLATFORMKEY", "platform-secret-marker")
 ACCOUNT = ("operator", "operator-password-marker")
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An error in ClearML's envelope."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -65,9 +65,7 @@ class Platform:
     def _services(self) -> dict[str, Callable[[BaseHTTPRequestHandler, bytes], tuple[int, str, bytes]]]:
         return {"api": self._api, "web": self._web, "files": self._files}
 
-    def _server(
-        self, answer: Callable[[BaseHTTPRequestHandler, bytes], tuple[int, str, bytes]]
-    ) -> ThreadingHTTPServer:
+    def _server(self, answer: Callable[[BaseHTTPRequestHandler, bytes], tuple[int, str, bytes]]) -> ThreadingHTTPServer:
         class Handler(BaseHTTPRequestHandler):
             def reply(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -115,7 +113,7 @@ class Platform:
                 data = json.loads(body or b"{}")
             role = self._role(request.headers.get("Authorization"), endpoint)
             return self._envelope(200, "OK", self._call(endpoint, data, role))
-        except Refused as error:
+        except RefusedError as error:
             return self._envelope(error.code, str(error))
 
     @staticmethod
@@ -130,17 +128,17 @@ class Platform:
         if kind == "Basic":
             name, _, secret = base64.b64decode(value).decode().partition(":")
             if "password refused" in self.faults and name == ACCOUNT[0]:
-                raise Refused(401, "Unauthorized (invalid credentials) (bad username or password)")
+                raise RefusedError(401, "Unauthorized (invalid credentials) (bad username or password)")
             if (name, secret) == ACCOUNT or ("no passwords" in self.faults and not secret):
                 return "user"
             if (name, secret) in self.key_pairs:
                 return self.key_pairs[name, secret]
-            raise Refused(401, "Unauthorized (invalid credentials) (failed to locate provided credentials)")
+            raise RefusedError(401, "Unauthorized (invalid credentials) (failed to locate provided credentials)")
         if kind == "Bearer":
             return self._role_of_token(value)
         if "no credentials" in self.faults:
             return "user"
-        raise Refused(401, "Unauthorized (missing credentials)")
+        raise RefusedError(401, "Unauthorized (missing credentials)")
 
     def _role_of_token(self, token: str) -> str:
         content, _, signature = token.rpartition(".")
@@ -150,7 +148,7 @@ class Platform:
                 claims = content.split(".")[1]
                 identity = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["identity"]
                 return str(identity["role"])
-        raise Refused(401, "Invalid token (invalid jwt token): reason=Signature verification failed")
+        raise RefusedError(401, "Invalid token (invalid jwt token): reason=Signature verification failed")
 
     def _token(self, role: str) -> str:
         parts = [{"typ": "JWT", "alg": "HS256"}, {"identity": {"role": role, "user": str(len(self.tokens))}}]
@@ -169,7 +167,7 @@ class Platform:
             kind = endpoint.split(".")[0][:-1]
             store = self.tasks if kind == "task" else self.projects
             if data[kind] not in store and f"{kind} never gone" not in self.faults:
-                raise Refused(400, f"Invalid {kind} id: id={data[kind]}")
+                raise RefusedError(400, f"Invalid {kind} id: id={data[kind]}")
             return {kind: store.get(data[kind])}
         self.writes += 1
         return self._write(endpoint, data)
@@ -186,7 +184,7 @@ class Platform:
         if endpoint == "auth.login":
             return {} if "no token" in self.faults else {"token": self._token(role or "user")}
         if endpoint == "server.config" and role not in ("root", "system"):
-            raise Refused(403, f"Forbidden (not allowed for role): role={role}, allowed=(root, system)")
+            raise RefusedError(403, f"Forbidden (not allowed for role): role={role}, allowed=(root, system)")
         return {}
 
     def _histogram(self, data: Any) -> object:
@@ -223,12 +221,13 @@ class Platform:
         if endpoint == "projects.delete":
             self.projects.pop(data["project"])
             return {"deleted": 1}
-        raise Refused(404, f"Unable to find endpoint for name {endpoint}")
+        raise RefusedError(404, f"Unable to find endpoint for name {endpoint}")
 
     def _delete_artifacts(self, artifacts: list[dict[str, Any]]) -> None:
         time.sleep(0.1)
         for artifact in artifacts:
-            if artifact["mode"] == "output" and artifact["uri"].startswith(("http://files.example.com/", self.url("files"))):
+            known = artifact["uri"].startswith(("http://files.example.com/", self.url("files")))
+            if artifact["mode"] == "output" and known:
                 self.files.pop(artifact["uri"].rpartition("/")[2], None)
 
     # -- the web server
@@ -259,7 +258,7 @@ class Platform:
         if f"files {method} cut off" in self.faults:
             raise ConnectionAbortedError
         if (method, path) == ("GET", ""):
-            return (200, "text/html", b"files are elsewhere") if "files wrong" in self.faults else (200, "text/html", b"OK")
+            return 200, "text/html", b"something else" if "files wrong" in self.faults else b"OK"
         token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
         if token not in self.tokens and f"anonymous {method}" not in self.faults:
             return 401, "text/html", b""

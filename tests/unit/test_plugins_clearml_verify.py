@@ -98,6 +98,8 @@ def test_options_leave_steps_out(verify: Verify, platform: Platform) -> None:
 
 
 PING = "being asked whether it is there"
+NOT_JSON = "answered with text/html instead of ClearML's JSON"
+WRONG_ADDRESS = r"is this really the service's address\?"
 BROKEN = r"500 \(General data error \(secret \*{8}\)\)"
 
 # What is broken, and the sentences that must come, in which API, WEB and FILES stand for "the … at its URL".
@@ -105,9 +107,8 @@ FAULTS: dict[str, list[str]] = {
     # The apiserver.
     "api silent": [f"API did not answer within 1 s while {PING}."],
     "api is a web page": [
-        rf"API answered with text/html instead of ClearML's JSON while {PING}: is this really the service's address\?",
-        "WEB answered with text/html instead of ClearML's JSON while forwarding /api/debug.ping to the apiserver: "
-        r"is this really the service's address\?",
+        rf"API {NOT_JSON} while {PING}: {WRONG_ADDRESS}",
+        rf"WEB {NOT_JSON} while forwarding /api/debug\.ping to the apiserver: {WRONG_ADDRESS}",
     ],
     "debug.ping breaks": [
         f"API answered {BROKEN} while {PING}.",
@@ -118,8 +119,7 @@ FAULTS: dict[str, list[str]] = {
     "es error": [r"API reports errors of its own in login\.supported_modes: es_connection_error\."],
     "login.supported_modes breaks": [f"API answered {BROKEN} while being asked how one may log in."],
     "password refused": [
-        r"API answered 401 \(Unauthorized \(invalid credentials\) \(bad username or password\)\) "
-        r"while logging in with name and password\."
+        r"API answered 401 \(.* \(bad username or password\)\) while logging in with name and password\."
     ],
     "no token": [
         "API answered without a token while logging in with the key pair.",
@@ -145,14 +145,9 @@ FAULTS: dict[str, list[str]] = {
     "web is something else": [
         "WEB answered 200 with application/json while being asked for its page: a web page is expected."
     ],
-    "no forwarding": [
-        "WEB answered with text/html instead of ClearML's JSON while forwarding /api/debug.ping to the apiserver: "
-        r"is this really the service's address\?"
-    ],
+    "no forwarding": [rf"WEB {NOT_JSON} while forwarding /api/debug\.ping to the apiserver: {WRONG_ADDRESS}"],
     # The fileserver, and what deletes its files.
-    "files wrong": [
-        rf"FILES answered with something else than OK while {PING}: is this really the service's address\?"
-    ],
+    "files wrong": [rf"FILES answered with something else than OK while {PING}: {WRONG_ADDRESS}"],
     "files POST breaks": [
         r"FILES answered 500 \(Internal Server Error\) while uploading a file\.",
         r"FILES answered 500 \(Internal Server Error\) to an upload without a token, .* \(401 or 403\) is expected\.",
@@ -172,8 +167,7 @@ FAULTS: dict[str, list[str]] = {
         r"FILES accepted a download without a token, which it must refuse: set fileserver\.auth\.enabled to true\."
     ],
     "async delete asleep": [
-        r"clearml-async-delete left a deleted task's file on the fileserver at http://\S+ for more than 2 s: "
-        r"read its log, and check that .*url_prefixes has http://files\.example\.com\."
+        r"clearml-async-delete left a deleted task's file on .* 2 s: .*url_prefixes has http://files\.example\.com\."
     ],
 }
 
@@ -247,21 +241,21 @@ def test_what_cannot_be_deleted_is_named(verify: Verify, platform: Platform, fau
 @pytest.mark.parametrize("name", KEY_PAIRS)
 def test_published_key_pair(verify: Verify, platform: Platform, name: str) -> None:
     platform.key_pairs[KEY_PAIRS[name]] = "system"
-    patterns = [
+    pattern = (
         rf"API accepted the published key pair of {name}, which it must refuse: "
         rf"set secure\.credentials\.{name}\.user_key and user_secret to values of your own, and restart\."
-    ]
-    assert_sentences(verify(), patterns, platform)
+    )
+    assert_sentences(verify(), [pattern], platform)
 
 
 def test_published_token_secret(verify: Verify, platform: Platform) -> None:
     """The fake server checks the signature, so a token that is not forged well would not be accepted here."""
     platform.token_secrets.append(TOKEN_SECRET)
-    patterns = [
+    pattern = (
         r"API accepted a token forged with the published token secret, which it must refuse: "
         r"set secure\.auth\.token_secret to a value of your own, and restart\."
-    ]
-    assert_sentences(verify(), patterns, platform)
+    )
+    assert_sentences(verify(), [pattern], platform)
     assert "users.get_all" in platform.requests
 
 
