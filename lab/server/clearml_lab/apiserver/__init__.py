@@ -1,0 +1,1 @@
+"""The apiserver: one HTTP endpoint per ClearML API call, over Mongo, Elasticsearch and Redis."""

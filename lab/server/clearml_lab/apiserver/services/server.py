@@ -1,0 +1,35 @@
+"""server.*: version and configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..call import Call
+from ..fields import Field
+from ..registry import MAX_VERSION, endpoint
+
+
+@endpoint("server.info")
+def info(call: Call) -> dict[str, Any]:
+    """Return version, build and commit."""
+    return {"version": call.server.version, "build": call.server.build, "commit": call.server.commit}
+
+
+@endpoint("server.info", version="2.8")
+def info_with_uid(call: Call) -> dict[str, Any]:
+    """Return the same and the server's own id."""
+    setting = call.mongo.settings.get("server.uuid")
+    return {**info(call), "uid": setting["value"] if setting else None}
+
+
+@endpoint("server.info", version="2.12")
+def info_with_api_version(call: Call) -> dict[str, Any]:
+    """Return version, build and commit, and the newest API version."""
+    return {**info(call), "api_version": MAX_VERSION}
+
+
+@endpoint("server.config", Field("path"), roles=("root", "system"))
+def config(call: Call) -> dict[str, Any]:
+    """Return the configuration, or the part at `path`. Only the whole leaves the secrets out, as it does there."""
+    tree = call.config.get(call.data["path"]) if call.data.get("path") else call.config.tree
+    return {key: value for key, value in tree.items() if key != "secure"}

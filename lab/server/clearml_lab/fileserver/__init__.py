@@ -1,0 +1,1 @@
+"""The fileserver: files by path, for those whose token the apiserver accepts."""

@@ -1,0 +1,1 @@
+"""The web server: nginx in front of the apiserver and the fileserver, and one page that says what it is."""
