@@ -95,7 +95,7 @@ def parse(text: str, source: str) -> dict[str, Any]:
     """Parse HOCON into plain dictionaries."""
     try:
         return _plain(ConfigFactory.parse_string(text))  # type: ignore[no-any-return]
-    except Exception as ex:
+    except Exception as ex:  # noqa: BLE001 - pyhocon passes on whatever its parser raises
         line, column = getattr(ex, "lineno", None), getattr(ex, "column", None)
         where = f" (line {line}, column {column})" if line else ""
         raise ConfigurationError(f"Failed parsing {source}: {type(ex).__name__}{where}") from None

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -101,7 +101,7 @@ class Mongo:
         connection_string = environ.get("CLEARML_MONGODB_SERVICE_CONNECTION_STRING")
         if connection_string:
             return connection_string
-        url = urlsplit(config.get(f"hosts.mongo.{name}.host"))
+        url = urlsplit(str(config.get(f"hosts.mongo.{name}.host")))
         host = _first(environ, "CLEARML_MONGODB_SERVICE_HOST", "MONGODB_SERVICE_HOST") or url.hostname
         port = _first(environ, "CLEARML_MONGODB_SERVICE_PORT", "MONGODB_SERVICE_PORT") or url.port
         user = environ.get("CLEARML_MONGODB_SERVICE_USERNAME") or url.username
@@ -148,7 +148,7 @@ def connect_redis(config: Config, alias: str, environ: Mapping[str, str] = os.en
 
 def now() -> datetime:
     """Return the current time; Mongo keeps milliseconds of it."""
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 def _query(query: Mapping[str, Any] | str) -> Mapping[str, Any]:

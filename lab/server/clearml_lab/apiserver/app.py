@@ -29,9 +29,9 @@ def create_app(server: Server) -> Flask:
     app.secret_key = server.config.get("secure.http.session_secret.apiserver")
     methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 
-    @app.route("/", defaults={"path": ""}, methods=methods)
-    @app.route("/<path:path>", methods=methods)
-    def view(path: str) -> Response:
+    @app.route("/", methods=methods)
+    @app.route("/<path:_path>", methods=methods)
+    def view(_path: str = "") -> Response:
         if request.method == "OPTIONS":
             return Response("", 200, mimetype="text/html")
         if request.content_encoding:
@@ -167,7 +167,7 @@ def _set_cookie(server: Server, response: Response, token: str | None) -> None:
 
 def _bulk_error(ex: BulkIndexError) -> ApiError:
     """Name the reason of the first refusal; a read-only index is Elasticsearch's word for a full disk."""
-    first = next(iter(ex.errors[0].values()), {}) if ex.errors else {}
+    first: Any = next(iter(ex.errors[0].values()), {}) if ex.errors else {}
     problem = first.get("error", {}) if isinstance(first, dict) else {}
     if isinstance(problem, dict) and problem.get("type") == "cluster_block_exception":
         reason = str(problem.get("reason", "")).partition("] ")[2]

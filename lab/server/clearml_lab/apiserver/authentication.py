@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import time
 
+from ..stores import now
 from . import fixed_users, tokens
 from .call import Call, Server
 from .errors import error
 from .registry import SYSTEM_ROLES, Endpoint
 from .tokens import Identity, Token
-from ..stores import now
 
 REVOKED = "revoked_tokens"
 

@@ -65,7 +65,8 @@ def boot(config: Config, environ: Mapping[str, str] = os.environ) -> Server:
         try:
             prepare_mongo(server, empty)
         except Exception as ex:  # as the official server: it comes up, and the log is the only witness
-            log.exception("Failed initializing mongodb: %s", ex)
+            # The cause stands in the first line: it is what a deployment looks for and shows.
+            log.exception("Failed initializing mongodb: %s", ex)  # noqa: TRY401
     return server
 
 
@@ -179,11 +180,11 @@ def _ensure_accounts(config: Config, mongo: Mongo, company: str) -> None:
         _remove_missing(mongo, company, emails)
     if users:
         log.info("Adding fixed users")
-    for user in users:
+    for fixed_user in users:
         try:
-            _ensure_fixed_user(mongo, user)
-        except Exception as ex:  # one bad entry does not keep the others out
-            log.error("Failed creating fixed user %s: %s", user.name, ex)
+            _ensure_fixed_user(mongo, fixed_user)
+        except Exception as ex:  # noqa: BLE001 - one bad entry does not keep the others out
+            log.error("Failed creating fixed user %s: %s", fixed_user.name, ex)
 
 
 def _ensure_account(mongo: Mongo, identifier: str, company: str, account: dict[str, Any]) -> None:

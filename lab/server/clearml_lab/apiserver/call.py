@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import redis
 from elasticsearch import Elasticsearch
+from redis import Redis
+from werkzeug.datastructures import Headers
 
 from ..config import Config
 from ..stores import Mongo
 from .errors import ApiError
 from .tokens import Identity, Token
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass
@@ -26,8 +24,8 @@ class Server:
     mongo: Mongo
     events: Elasticsearch
     workers: Elasticsearch
-    redis: redis.Redis
-    workers_redis: redis.Redis
+    redis: Redis
+    workers_redis: Redis
     version: str
     build: str = ""
     commit: str = ""
@@ -39,7 +37,7 @@ class Call:
     """One request on its way through the server."""
 
     server: Server
-    headers: Mapping[str, str]
+    headers: Headers
     remote_address: str
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     name: str = ""

@@ -6,8 +6,6 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pymongo.errors import DuplicateKeyError
-
 from ..stores import now
 from ..urls import StorageRules
 from . import event_store
@@ -20,9 +18,7 @@ def delete_task(call: Call, task: Mapping[str, Any], *, with_models: bool, exter
     """Delete a task; return what else was changed and the URLs of its files."""
     mongo = call.mongo
     changed = {"last_change": now(), "last_changed_by": call.identity.user}
-    children = mongo.tasks.update_all(
-        {"parent": task["_id"]}, {"$set": {"parent": DELETED + task["_id"], **changed}}
-    )
+    children = mongo.tasks.update_all({"parent": task["_id"]}, {"$set": {"parent": DELETED + task["_id"], **changed}})
     models = mongo.models.find({"task": task["_id"]}, ["ready", "uri"])
     drafts = [model for model in models if not model.get("ready")]
     in_use = used_models([model["_id"] for model in drafts], call)
@@ -119,8 +115,5 @@ def schedule(call: Call, task: str, urls: Iterable[str], folders: bool = False) 
         table = call.mongo.urls_to_delete
         with table.lock:
             if not table.update(entry, {"$set": details, "$unset": {"last_failure_time": 1, "last_failure_reason": 1}}):
-                try:
-                    table.insert({"_id": uuid.uuid4().hex, **entry, **details})
-                except DuplicateKeyError:
-                    pass  # another task's file in the same folder, scheduled by a parallel call
+                table.insert({"_id": uuid.uuid4().hex, **entry, **details})
     return accepted

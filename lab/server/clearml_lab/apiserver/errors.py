@@ -68,7 +68,7 @@ class ApiError(Exception):
         self.subcode = subcode
 
 
-def error(name: str, detail: str = "", /, *, message: str = "", **values: Any) -> ApiError:
+def error(name: str, detail: str = "", /, *, message: Any = "", **values: Any) -> ApiError:
     """Return the catalog's error `name`: "Message (detail): key=value, key=value"."""
     status, subcode, default = CATALOG[name]
     text = message or default[0].upper() + default[1:]

@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ..stores import Table
@@ -72,9 +72,10 @@ def project(item: dict[str, Any], shown: Sequence[str], left_out: Iterable[str] 
 
 def list_condition(field: str, values: Any) -> dict[str, Any]:
     """Return the condition of a list field: any of the values, none of those after `-`, operators as `__$all`."""
-    context, combine, any_of, all_of, none_of, allow_empty = "any", "", [], [], [], False
-    negate = legacy = False
-    legacy = True
+    context, combine, allow_empty, negate, legacy = "any", "", False, False, True
+    any_of: list[str] = []
+    all_of: list[str] = []
+    none_of: list[str] = []
     for value in values if isinstance(values, list) else [values]:
         if value is None:
             allow_empty, negate = True, False
@@ -177,10 +178,10 @@ def _date_condition(field: str, value: Any) -> dict[str, Any]:
 
 def _time(text: str) -> datetime | None:
     try:
-        when = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+        when = datetime.fromisoformat(text.strip())
     except ValueError:
         return None
-    return when if when.tzinfo else when.replace(tzinfo=timezone.utc)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _multi_condition(kind: Kind, name: str, operator: str, value: Any) -> dict[str, Any]:
@@ -216,7 +217,8 @@ def _page(call: Call) -> tuple[int, int, str | None]:
         if "scroll_id" not in data:
             return data["start"], size, None
         scroll = data["scroll_id"] or uuid.uuid4().hex
-        position = int(call.server.redis.get(f"scroll/{scroll}") or 0)
+        stored: Any = call.server.redis.get(f"scroll/{scroll}")
+        position = int(stored or 0)
         return (0, max(position, size), scroll) if data.get("refresh_scroll") else (position, size, scroll)
     page, size = data.get("page") or 0, data.get("page_size") or most
     if page < 0:
@@ -238,7 +240,7 @@ def _fetch(table: Table, query: dict[str, Any], order: list[str], start: int, si
         documents = list(table.collection.find(query))
         for field in reversed(order):
             path = field.lstrip("-").split(".")
-            documents.sort(key=lambda item: _sort_key(item, path), reverse=field.startswith("-"))  # noqa: B023
+            documents.sort(key=lambda item: _sort_key(item, path), reverse=field.startswith("-"))
         return documents[start : start + size]
     cursor = table.collection.find(query)
     if order:

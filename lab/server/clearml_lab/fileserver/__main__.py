@@ -8,10 +8,11 @@ import os
 from pathlib import Path
 
 import waitress
+from redis import RedisError
 
 from .. import program
 from .app import create_app
-from .authorization import Authorization
+from .authorization import Authorization, LoginError
 
 log = logging.getLogger("clearml.fileserver")
 
@@ -20,7 +21,7 @@ def main() -> None:
     """Log in at the apiserver, then serve until told to stop."""
     folder = os.environ.get("CLEARML_UPLOAD_FOLDER") or os.environ.get("TRAINS_UPLOAD_FOLDER") or "/mnt/fileserver"
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ip", "-i", default="0.0.0.0", help="address to listen on (default %(default)s)")
+    parser.add_argument("--ip", "-i", default="0.0.0.0", help="address (default %(default)s)")  # noqa: S104
     parser.add_argument("--port", "-p", type=int, default=8081, help="port to listen on (default %(default)d)")
     parser.add_argument("--upload-folder", "-u", default=folder, help="where files are kept (default %(default)s)")
     arguments = parser.parse_args()
@@ -30,7 +31,7 @@ def main() -> None:
         try:
             authorization = Authorization(config)
             authorization.login()
-        except Exception as ex:
+        except (LoginError, RedisError) as ex:
             log.error("Failed starting the file server: %s", ex)
             program.fail(str(ex))
     log.info("Running on http://%s:%d, files in %s", arguments.ip, arguments.port, arguments.upload_folder)

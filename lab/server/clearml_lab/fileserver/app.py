@@ -33,9 +33,8 @@ def create_app(config: Config, folder: Path, authorization: Authorization | None
         if request.content_encoding:
             return Response(f"Content encoding is not supported ({request.content_encoding})", 415)
         # GET / is the sign of life and needs no token, but a bad one is refused.
-        if authorization and not (request.path == "/" and request.method in ("GET", "HEAD")):
-            authorization.check(request)
-        elif authorization and authorization.token_of(request):
+        sign_of_life = request.path == "/" and request.method in ("GET", "HEAD")
+        if authorization and not (sign_of_life and not authorization.token_of(request)):
             authorization.check(request)
         return None
 
@@ -49,7 +48,7 @@ def create_app(config: Config, folder: Path, authorization: Authorization | None
     def failed(ex: Exception) -> Response | HTTPException:
         if isinstance(ex, HTTPException):
             return ex
-        log.exception("Failed processing request %s", request.path)
+        log.error("Failed processing request %s", request.path, exc_info=ex)
         return Response("Internal error", 500)
 
     @app.get("/")

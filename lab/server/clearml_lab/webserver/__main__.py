@@ -43,7 +43,7 @@ def main() -> None:
         ),
         encoding="utf-8",
     )
-    os.execvp("nginx", ["nginx", "-g", "daemon off;"])
+    os.execvp("nginx", ["nginx", "-g", "daemon off;"])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import math
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from elasticsearch import NotFoundError
@@ -137,7 +137,7 @@ def _prepare(call: Call, event: dict[str, Any], writable: set[tuple[str, bool]])
         return "Event must have a 'task' field"
     if (event["task"], event["model_event"]) not in writable:
         return f"Invalid {'model' if event['model_event'] else 'task'} id {event['task']}"
-    when = datetime.now(timezone.utc)
+    when = datetime.now(UTC)
     event["@timestamp"] = when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03}Z"
     event["timestamp"] = event.pop("ts", None) or event.get("timestamp") or int(when.timestamp() * 1000)
     event.setdefault("worker", call.header("Worker") or "<unknown>")

@@ -12,6 +12,10 @@ from ..registry import MAX_VERSION, endpoint
 @endpoint("server.info")
 def info(call: Call) -> dict[str, Any]:
     """Return version, build and commit."""
+    return _info(call)
+
+
+def _info(call: Call) -> dict[str, Any]:
     return {"version": call.server.version, "build": call.server.build, "commit": call.server.commit}
 
 
@@ -19,13 +23,13 @@ def info(call: Call) -> dict[str, Any]:
 def info_with_uid(call: Call) -> dict[str, Any]:
     """Return the same and the server's own id."""
     setting = call.mongo.settings.get("server.uuid")
-    return {**info(call), "uid": setting["value"] if setting else None}
+    return {**_info(call), "uid": setting["value"] if setting else None}
 
 
 @endpoint("server.info", version="2.12")
 def info_with_api_version(call: Call) -> dict[str, Any]:
     """Return version, build and commit, and the newest API version."""
-    return {**info(call), "api_version": MAX_VERSION}
+    return {**_info(call), "api_version": MAX_VERSION}
 
 
 @endpoint("server.config", Field("path"), roles=("root", "system"))

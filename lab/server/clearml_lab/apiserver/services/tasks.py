@@ -70,7 +70,8 @@ def get_by_id(call: Call) -> dict[str, Any]:
     task = call.mongo.tasks.get({"_id": call.data["task"], "company": {"$in": [call.company, ""]}})
     if not task:
         raise error("invalid_task_id", ids=[call.data["task"]])
-    return {"task": _shown(query.project(query.public_form(task), [], ["company_origin", "enqueue_status"]))}
+    shown = _shown(query.project(query.public_form(task), [], TASK.hidden))
+    return {"task": {**shown, "unique_metrics": []}}
 
 
 @endpoint("tasks.get_all", Field("search_hidden", "bool"))
@@ -152,9 +153,7 @@ def delete(call: Call) -> dict[str, Any]:
         )
     published = call.mongo.tasks.count({"parent": task["_id"], "status": "published"})
     if published and not force:
-        raise error(
-            "task_cannot_be_deleted", "has children, use force=True", task=task["_id"], children=published
-        )
+        raise error("task_cannot_be_deleted", "has children, use force=True", task=task["_id"], children=published)
     ready = call.mongo.models.count({"task": task["_id"], "ready": True})
     if ready and not force:
         raise error("task_cannot_be_deleted", "has output models, use force=True", task=task["_id"], models=ready)
@@ -215,7 +214,13 @@ def _new_task(call: Call, fields: Mapping[str, Any]) -> dict[str, Any]:
         **given,
         "tags": sorted(set(given.get("tags", []))),
         "system_tags": sorted(set(given.get("system_tags", []))),
-        "script": {"binary": "python", "repository": "", "entry_point": "", "requirements": {}, **given.get("script", {})},
+        "script": {
+            "binary": "python",
+            "repository": "",
+            "entry_point": "",
+            "requirements": {},
+            **given.get("script", {}),
+        },
         "models": {"input": [], "output": [], **given.get("models", {})},
     }
 
@@ -223,9 +228,9 @@ def _new_task(call: Call, fields: Mapping[str, Any]) -> dict[str, Any]:
 def _check_references(call: Call, task: Mapping[str, Any]) -> None:
     """Refuse a parent or a project that is not there."""
     parent, project = task.get("parent"), task.get("project")
-    if parent and not parent.startswith(cleanup.DELETED):
-        if not call.mongo.tasks.get({"_id": parent, "company": {"$in": [call.company, ""]}}, ["_id"]):
-            raise error("fields_value_error", "expecting Task id", id=parent, field="parent")
+    own_or_public = {"company": {"$in": [call.company, ""]}}
+    if parent and not parent.startswith(cleanup.DELETED) and not call.mongo.tasks.get({"_id": parent, **own_or_public}):
+        raise error("fields_value_error", "expecting Task id", id=parent, field="parent")
     if project and not call.mongo.projects.get({"_id": project, "company": call.company}, ["_id"]):
         raise error("fields_value_error", "expecting Project id", id=project, field="project")
 

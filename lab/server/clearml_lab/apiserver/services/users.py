@@ -11,9 +11,7 @@ from ..fields import Field
 from ..registry import endpoint
 
 USER = query.Kind(
-    fields=frozenset(
-        "id company name family_name given_name avatar preferences created created_in_version".split()
-    ),
+    fields=frozenset("id company name family_name given_name avatar preferences created created_in_version".split()),
     hidden=frozenset({"preferences"}),
     patterns=(),
     lists=("id",),

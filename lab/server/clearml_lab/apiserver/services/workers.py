@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from elasticsearch.helpers import bulk
@@ -75,7 +75,7 @@ def _key(call: Call, worker: str) -> str:
 
 def _entry(call: Call, worker: str) -> dict[str, Any]:
     """Return what is known of the worker; one that never registered is registered by its first report."""
-    stored = call.server.workers_redis.get(_key(call, worker))
+    stored: Any = call.server.workers_redis.get(_key(call, worker))
     if stored:
         return dict(json.loads(stored))
     user = call.mongo.accounts.get({"_id": call.identity.user, "company": call.company}, ["name"])
@@ -99,7 +99,7 @@ def _save(call: Call, entry: dict[str, Any]) -> None:
 
 def _store_statistics(call: Call, data: dict[str, Any]) -> None:
     """Store one document a figure, in the index of the month."""
-    month = datetime.now(timezone.utc).strftime("%Y-%m")
+    month = datetime.now(UTC).strftime("%Y-%m")
     index = f"worker_stats_{call.company.lower()}_{month}"
     actions = []
     for metric, value in data["machine_stats"].items():
