@@ -9,7 +9,7 @@ from helpers.playbooks import ansible_playbook, runs
 def test_the_message_names_the_variable(host: testinfra.host.Host) -> None:
     result = ansible_playbook("molecule/debian12/refused.yml")
     assert result.returncode != 0
-    message = result.stdout[result.stdout.index("fatal:") :]
+    message = " ".join(result.stdout.partition("fatal:")[2].split())
     assert "docker_source is distribution" in message
     assert "set docker_source to docker" in message
 

@@ -30,7 +30,7 @@ def stopped(host: testinfra.host.Host) -> Iterator[list[str]]:
 def test_what_is_down_is_named(stopped: list[str]) -> None:
     result = ansible_playbook("playbooks/verify.yml")
     assert result.returncode != 0
-    message = result.stdout[result.stdout.index("fatal:") :]
+    message = " ".join(result.stdout.partition("fatal:")[2].split())
     for name in stopped:
         assert re.search(rf"{name} is exited", message), message
     assert "clearml-mongo is" not in message
