@@ -11,7 +11,7 @@ from typing import Any
 
 from ..stores import Table
 from .call import Call
-from .errors import error
+from .errors import ApiError, error
 
 DATE = re.compile(r"^(?P<operator>>=|>|<=|<)?(?P<value>.*)$")
 DATE_OPERATORS = {">=": "$gte", ">": "$gt", "<=": "$lte", "<": "$lt"}
@@ -43,7 +43,7 @@ def get_many(
     shown, left_out = _projection(kind, data)
     start, size, scroll = _page(call)
 
-    documents = _fetch(table, query, _order(data), start, size)
+    documents = _fetch(table, query, _order(kind, data), start, size)
     if scroll:
         _save_scroll(call, scroll, start + len(documents))
     objects = [project(public_form(item), shown, left_out) for item in documents]
@@ -196,12 +196,16 @@ def _multi_condition(kind: Kind, name: str, operator: str, value: Any) -> dict[s
     return {operator: parts} if parts else {}
 
 
-def _order(data: Mapping[str, Any]) -> list[str]:
+def _order(kind: Kind, data: Mapping[str, Any]) -> list[str]:
     """Return what to order by; the id comes last, so that pages do not overlap."""
     order = data.get("order_by") or []
     order = list(order) if isinstance(order, list) else [order]
     if "@text_score" in order:
         raise error("fields_value_error", "text score cannot be used in order_by when search text is not used")
+    for item in order:
+        name = item.lstrip("-").partition(".")[0]
+        if name not in kind.fields:
+            raise _lookup_error(name)
     return [*order, "id"] if order and not {"id", "-id"} & set(order) else order
 
 
@@ -267,11 +271,9 @@ def _projection(kind: Kind, data: Mapping[str, Any]) -> tuple[list[str], set[str
     for path in shown:
         name, _, below = path.partition(".")
         if name not in kind.fields:
-            raise error("lookup_error", "probably an invalid field name or unsupported nested field",
-                        err=f'Cannot resolve field "{name}"')  # fmt: skip
+            raise _lookup_error(name)
         if below and name in ("project", "parent", "user", "company"):
-            raise error("lookup_error", "probably an invalid field name or unsupported nested field",
-                        err=f'Cannot resolve field "{below}"')  # fmt: skip
+            raise _lookup_error(below)
     left_out = {path[1:] for path in asked if path.startswith("-")}
     return shown, left_out | (kind.hidden - set(shown))
 
@@ -283,3 +285,8 @@ def _copy(source: Any, target: dict[str, Any], path: list[str]) -> None:
         target[path[0]] = source[path[0]]
     else:
         _copy(source[path[0]], target.setdefault(path[0], {}), path[1:])
+
+
+def _lookup_error(name: str) -> ApiError:
+    problem = "probably an invalid field name or unsupported nested field"
+    return error("lookup_error", problem, err=f'Cannot resolve field "{name}"')

@@ -37,10 +37,9 @@ TASK = query.Kind(
     dates=("status_changed", "last_update", "last_change"),
     values=("runtime.*",),
 )  # fmt: skip
-CREATE = {
-    "name", "tags", "system_tags", "type", "comment", "parent", "project", "models", "container", "execution",
-    "hyperparams", "configuration", "script", "runtime",
-}  # fmt: skip
+# Parts of a task that are objects of their own.
+OBJECTS = ("models", "container", "execution", "hyperparams", "configuration", "script", "runtime")
+CREATE = {"name", "tags", "system_tags", "type", "comment", "parent", "project", *OBJECTS}
 REQUEST = Field("task", required=True)
 CHANGE = (
     REQUEST,
@@ -50,7 +49,14 @@ CHANGE = (
 )
 
 
-@endpoint("tasks.create", Field("name", required=True), Field("type", required=True, choices=TASK_TYPES))
+@endpoint(
+    "tasks.create",
+    Field("name", required=True),
+    Field("type", required=True, choices=TASK_TYPES),
+    *(Field(name, "list") for name in ("tags", "system_tags")),
+    *(Field(name) for name in ("comment", "parent", "project", "output_dest")),
+    *(Field(name, "dict") for name in OBJECTS),
+)
 def create(call: Call) -> dict[str, Any]:
     """Create a task in the status `created`."""
     fields = {key: value for key, value in call.data.items() if key in CREATE and value is not None}
@@ -235,11 +241,13 @@ def _check_references(call: Call, task: Mapping[str, Any]) -> None:
         raise error("fields_value_error", "expecting Project id", id=project, field="project")
 
 
-def _artifacts(items: list[dict[str, Any]] | dict[str, Any]) -> dict[str, Any]:
+def _artifacts(items: Any) -> dict[str, Any]:
     """Return artifacts as they are stored, by an id that stands for key and mode."""
-    listed = items.values() if isinstance(items, dict) else items
+    listed = items.values() if isinstance(items, dict) else items if isinstance(items, list) else [None]
     stored = {}
     for item in listed:
+        if not isinstance(item, dict) or not item.get("key"):
+            raise error("validation_error", "error for field 'key'. field is required!")
         artifact = {"mode": "output", "display_data": [], **item}
         name = f"{artifact['key']}:{artifact['mode']}"
         stored[hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()] = artifact
