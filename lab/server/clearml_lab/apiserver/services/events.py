@@ -177,7 +177,7 @@ def _summarize(call: Call, table: Table, entity: str, events: list[dict[str, Any
                 names.append(name)
             path = (_hash(metric), _hash(variant))
             known = metrics.get(path[0], {}).get(path[1]) or {}
-            changed[f"last_metrics.{path[0]}.{path[1]}"] = _merge(known, line)
+            changed[f"last_metrics.{path[0]}.{path[1]}"] = merge_summary(known, line)
         if table is call.mongo.tasks:
             changed["metric_stats"] = _metric_stats(events)
             if document["status"] == "in_progress" and document.get("started"):
@@ -197,7 +197,7 @@ def _by_line(events: Iterable[dict[str, Any]]) -> dict[tuple[str, str], list[dic
     return lines
 
 
-def _merge(known: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
+def merge_summary(known: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the summary of a line with more points in it. The mean is rounded as the official server does."""
 
     def position(event: dict[str, Any]) -> int:
