@@ -12,7 +12,7 @@ from .. import query
 from ..call import Call
 from ..errors import error
 from ..fields import Field
-from ..registry import endpoint
+from ..registry import endpoint, version_key
 
 QUEUE = query.Kind(
     fields=frozenset(
@@ -48,7 +48,7 @@ def create(call: Call) -> dict[str, Any]:
 @endpoint("queues.get_by_id", REQUEST, Field("max_task_entries", "int"), version=VERSION)
 def get_by_id(call: Call) -> dict[str, Any]:
     """Return one queue with the tasks in it."""
-    return {"queue": query.public_form(_load(call))}
+    return {"queue": _shown(call, query.public_form(_load(call)))}
 
 
 @endpoint("queues.get_default", version=VERSION)
@@ -68,7 +68,7 @@ def get_all(call: Call) -> dict[str, Any]:
     everything = data["search_hidden"] or data.get("id") or data.get("name") or not hidden
     visible = {} if everything else {"system_tags": {"$nin": hidden}}
     queues, more = query.get_many(call, call.mongo.queues, QUEUE, visible)
-    return {"queues": queues, **more}
+    return {"queues": [_shown(call, queue) for queue in queues], **more}
 
 
 @endpoint("queues.delete", REQUEST, Field("force", "bool", default=False), version=VERSION)
@@ -124,6 +124,13 @@ def remove_task(mongo: Mongo, task: str) -> None:
         for queue in mongo.queues.find({"entries.task": task}, ["entries"]):
             entries = [entry for entry in queue["entries"] if entry["task"] != task]
             mongo.queues.update(queue["_id"], {"$set": {"entries": entries, "last_update": now()}})
+
+
+def _shown(call: Call, queue: dict[str, Any]) -> dict[str, Any]:
+    """Return a queue as the API shows it. Clients from before metadata was a mapping (2.17) get an empty list."""
+    if "metadata" in queue and version_key(call.requested) <= (2, 16):
+        return {**queue, "metadata": []}
+    return queue
 
 
 def _load(call: Call) -> dict[str, Any]:
