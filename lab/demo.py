@@ -137,7 +137,7 @@ Try next:
   CLEARML_CONFIG_FILE=$PWD/.demo/clearml.conf python your_experiment.py   (after pip install clearml)
   make verify                                                              use it as a client does
   make deploy ARGS="-e clearml_server_webserver_memory=600m"               change one thing; see what restarts
-  docker exec -it {HOST} docker ps                                    look inside
+  docker exec -it {HOST} docker ps                                   look inside
   make clean                                                               remove it all"""
     )
     if images == "lab":
