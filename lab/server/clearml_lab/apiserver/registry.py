@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .call import Call
 
 MAX_VERSION = "2.34"
-PATH = re.compile(r"^/?(v(?P<version>\d+\.?\d+)/)?(?P<name>[a-zA-Z_]\w+\.[a-zA-Z_]\w+)/?$")
+WORD = r"[^\W\d]\w+"
+PATH = re.compile(rf"/?(?:v(?P<version>\d+\.?\d+)/)?(?P<name>{WORD}\.{WORD})/?", re.ASCII)
 SYSTEM_ROLES = ("system", "root")
 
 Handler = Callable[["Call"], "dict[str, Any] | None"]
@@ -66,7 +67,7 @@ def find(name: str, version: str) -> Endpoint:
 
 def parse_path(path: str, check_max_version: bool = False) -> tuple[str, str]:
     """Split a request path into the endpoint's name and the requested API version."""
-    match = PATH.match(path)
+    match = PATH.fullmatch(path)
     if not match:
         raise ApiError(400, f"Invalid request path {path}")
     version = match["version"] or MAX_VERSION
