@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measure what the platform costs (`make bench`): times as ratios against plain Compose on the same host, and memory.
 
-A test host of its own, `clearml-bench`, is deployed once, so that Docker and the images are there. Then, in turn and from
-empty data each time, the stack is started with plain `docker compose up -d --wait` and with playbooks/deploy.yml.
+A test host of its own, `clearml-bench`, is deployed once, so that Docker and the images are there. Then, in turn and
+from empty data each time, the stack is started with plain `docker compose up -d --wait` and with playbooks/deploy.yml.
 With --demo, `make demo` is timed too: cold (the lab's images removed first) and warm.
 """
 
@@ -59,7 +59,8 @@ def on_host(script: str) -> list[str]:
 def changed(recap: str) -> int:
     """Number of changed tasks in Ansible's PLAY RECAP."""
     found = re.search(r"changed=(\d+)", recap[recap.rindex("PLAY RECAP") :])
-    assert found, "no PLAY RECAP in the output of ansible-playbook"
+    if found is None:
+        raise SystemExit("bench: the output of ansible-playbook has no PLAY RECAP")
     return int(found.group(1))
 
 
@@ -126,9 +127,14 @@ def bench_demo() -> dict[str, object]:
 
 
 def main() -> None:
+    """Measure, and print a table or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="repetitions of each measurement (default: 3; medians are shown)")
-    parser.add_argument("--demo", action="store_true", help="also time `make demo`, which removes the demo host and the lab's images")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="repetitions of each measurement (default: 3; medians are shown)"
+    )
+    parser.add_argument(
+        "--demo", action="store_true", help="also time `make demo`, which removes the demo host and the lab's images"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     result = bench_deploy(arguments.rounds)

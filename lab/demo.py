@@ -59,7 +59,10 @@ def host_images() -> str | None:
     """Which images the demo host was made for, official or lab; None when there is no demo host."""
     form = '{{index .Config.Labels "clearml-lab.images"}}'
     result = subprocess.run(
-        ["docker", "inspect", "--type", "container", "--format", form, HOST], capture_output=True, text=True, check=False
+        ["docker", "inspect", "--type", "container", "--format", form, HOST],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return result.stdout.strip() if result.returncode == 0 else None
 
@@ -142,7 +145,7 @@ Try next:
     )
     if images == "lab":
         print(
-            "\nThe web page is the lab's own: the official web application comes with the official images (docs/architecture.md)."
+            "\nThe web page is the lab's own: the web application comes with the official images (docs/architecture.md)."
         )
 
 
@@ -153,16 +156,24 @@ def remove() -> None:
         shutil.rmtree(DEMO_DIR)
 
 
+def check_host() -> None:
+    """Refuse to go on without a demo host."""
+    if not host_runs():
+        raise DemoError(f"The demo host {HOST} is not running: start it with `make demo`.")
+
+
 def main() -> int:
+    """Do what the command line asks for; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", default="auto", help="official, lab or auto (default: official when their registry answers)")
+    parser.add_argument(
+        "--images", default="auto", help="official, lab or auto (default: official when their registry answers)"
+    )
     parser.add_argument("--check-host", action="store_true", help="only say whether there is a demo host")
     parser.add_argument("--remove", action="store_true", help="remove the demo host and everything of the lab")
     arguments = parser.parse_args()
     try:
         if arguments.check_host:
-            if not host_runs():
-                raise DemoError(f"The demo host {HOST} is not running: start it with `make demo`.")
+            check_host()
         elif arguments.remove:
             remove()
         else:

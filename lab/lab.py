@@ -358,7 +358,7 @@ def systemd_options(cgroup_version: str) -> tuple[list[str], list[str]]:
     tmpfs = ["--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"]  # noqa: S108
     if cgroup_version == "2":
         return ["--privileged", "--cgroupns", "private", *tmpfs], []
-    # On cgroup v1 the host's tree is shared. Everything of --privileged but CAP_SYS_RESOURCE, which not every machine has.
+    # On cgroup v1 the host's tree is shared. All of --privileged but CAP_SYS_RESOURCE, which not every machine has.
     confined = ["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"]
     options = ["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"]
     options += [word for value in confined for word in ("--security-opt", value)]
@@ -403,7 +403,7 @@ def host_up(name: str, system: str, publish: list[str], kind: str) -> None:
         if kind == "lab":
             # As a company's hosts come with their mirror configured: the docker role has to merge with it.
             mirror = json.dumps({"registry-mirrors": [f"http://{REGISTRY}:5000"]})
-            script = "test -e $0 || { mkdir -p /etc/docker && echo \"$1\" > $0; }"
+            script = 'test -e $0 || { mkdir -p /etc/docker && echo "$1" > $0; }'
             run("docker", "exec", name, "sh", "-c", script, "/etc/docker/daemon.json", mirror)
 
 
@@ -436,7 +436,9 @@ def compose(folder: Path, arguments: list[str], variables: list[str]) -> int:
     command += ["--volume", f"{folder}:{folder}", "--workdir", str(folder)]
     for variable in variables:
         command += ["--env", variable]
-    return subprocess.run([*command, Image("compose", "debian13").local, "docker", "compose", *arguments], check=False).returncode
+    return subprocess.run(
+        [*command, Image("compose", "debian13").local, "docker", "compose", *arguments], check=False
+    ).returncode
 
 
 def clean(with_images: bool) -> None:
@@ -461,22 +463,41 @@ def parse(words: list[str]) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("engine", help="make sure that a Docker engine answers; install the distribution's where there is none")
-    verb = verbs.add_parser("images", help="build the images that are not built yet, and push the stand-ins to the registry")
-    verb.add_argument("--release", default=default_release(), help="a file of compose/releases, or all (default: %(default)s)")
+    verbs.add_parser(
+        "engine", help="make sure that a Docker engine answers; install the distribution's where there is none"
+    )
+    verb = verbs.add_parser(
+        "images", help="build the images that are not built yet, and push the stand-ins to the registry"
+    )
+    verb.add_argument(
+        "--release", default=default_release(), help="a file of compose/releases, or all (default: %(default)s)"
+    )
     verb.add_argument("--only", choices=["host"], help="only the test host, which the official images need too")
     verbs.add_parser("registry", help="start the registry")
-    host = verbs.add_parser("host", help="boot or remove a test host").add_subparsers(dest="action", required=True, metavar="ACTION")
+    host = verbs.add_parser("host", help="boot or remove a test host").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
     up = host.add_parser("up", help="boot a test host, or start the one that is there")
     up.add_argument("name")
-    up.add_argument("--image", default="debian13", choices=sorted(SUITES), help="operating system (default: %(default)s)")
-    up.add_argument("--publish", action="append", default=[], metavar="ADDRESS:PORT:PORT", help="port of this machine, repeatable")
-    up.add_argument("--images", default="lab", choices=["lab", "official"], help="whether the host pulls from the lab (default: %(default)s)")
+    up.add_argument(
+        "--image", default="debian13", choices=sorted(SUITES), help="operating system (default: %(default)s)"
+    )
+    up.add_argument(
+        "--publish", action="append", default=[], metavar="ADDRESS:PORT:PORT", help="port of this machine, repeatable"
+    )
+    up.add_argument(
+        "--images",
+        default="lab",
+        choices=["lab", "official"],
+        help="whether the host pulls from the lab (default: %(default)s)",
+    )
     down = host.add_parser("down", help="remove a test host")
     down.add_argument("name")
     verb = verbs.add_parser("compose", help="run Compose v2 against this machine's own engine")
     verb.add_argument("--project-directory", type=Path, default=ROOT / "compose", help="(default: compose/)")
-    verb.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable, repeatable")
+    verb.add_argument(
+        "--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable, repeatable"
+    )
     verb.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- ARGUMENTS", help="arguments of docker compose")
     verb = verbs.add_parser("clean", help="remove the lab's containers, volumes and network")
     verb.add_argument("--images", action="store_true", help="and its images")
@@ -484,6 +505,7 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 
 def main() -> int:
+    """Do what the command line asks for; return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = parse(sys.argv[1:])
     try:
