@@ -144,9 +144,7 @@ Try next:
   make clean                                                               remove it all"""
     )
     if images == "lab":
-        print(
-            "\nThe web page is the lab's own: the web application comes with the official images (docs/architecture.md)."
-        )
+        print("\nThe page is the lab's own: the web application comes with the official images (docs/architecture.md).")
 
 
 def remove() -> None:
