@@ -79,8 +79,6 @@ def host_runs() -> bool:
 
 def choose_images(wanted: str) -> str:
     """Decide between official and lab images, and say which and why."""
-    if wanted not in ("auto", "official", "lab"):
-        raise DemoError(f"IMAGES is {wanted}: it must be official or lab, or left away to let the demo decide.")
     made_for = host_images()
     if made_for and wanted in ("auto", made_for):
         print(f"Using the {made_for} images, as the demo host {HOST} does already.")
@@ -105,6 +103,8 @@ def choose_images(wanted: str) -> str:
 
 def demo(wanted: str) -> None:
     """Everything from an empty machine to a verified platform."""
+    if wanted not in ("auto", "official", "lab"):
+        raise DemoError(f"IMAGES is {wanted}: it must be official or lab, or left away to let the demo decide.")
     start = time.monotonic()
     with step("Looking for a Docker engine"):
         run(*LAB, "engine")

@@ -1,5 +1,7 @@
-"""A data store refuses the data of a newer or a skipped release, as the real ones do; so nothing that tests how the
-platform deals with releases is fooled by stand-ins."""
+"""A data store refuses the data of a newer or a skipped release, as the real ones do.
+
+So nothing that tests how the platform deals with releases is fooled by stand-ins.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,9 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from tests.stack.project import REGISTRY_PREFIX, ROOT, docker
 
-OLDER, NEWER = "2.3.0", "2.4.0"
+OLDER, NEWER = sorted(path.stem for path in (ROOT / "compose" / "releases").glob("*.env"))
 MESSAGES = {
     "MONGO": (62, "featureCompatibilityVersion"),
     "REDIS": (1, "Can't handle RDB format version"),

@@ -52,7 +52,7 @@ def boot(config: Config, environ: Mapping[str, str] = os.environ) -> Server:
         workers=connect_elastic(config, "workers", environ),
         redis=connect_redis(config, "apiserver", environ),
         workers_redis=connect_redis(config, "workers", environ),
-        version=environ.get("CLEARML_SERVER_VERSION", "2.3.0"),
+        version=environ.get("CLEARML_SERVER_VERSION", "unknown"),
         build=environ.get("CLEARML_SERVER_BUILD", ""),
         commit=environ.get("CLEARML_SERVER_COMMIT", ""),
     )
@@ -212,7 +212,7 @@ def _ensure_fixed_user(mongo: Mongo, user: FixedUser) -> None:
     if mongo.users.get(user.id, ["_id"]):
         mongo.users.update(user.id, {"$set": names})
     else:
-        version = os.environ.get("CLEARML_SERVER_VERSION", "2.3.0")
+        version = os.environ.get("CLEARML_SERVER_VERSION", "unknown")
         details = {"company": user.company, "created": now(), "created_in_version": version}
         mongo.users.insert({"_id": user.id, **names, **details})
 

@@ -27,7 +27,7 @@ def main() -> None:
     except SettingsError as ex:
         print(ex, file=sys.stderr)
         sys.exit(2)
-    version = os.environ.get("CLEARML_SERVER_VERSION", "2.3.0")
+    version = os.environ.get("CLEARML_SERVER_VERSION", "unknown")
     files = resources.files(__package__)
     ROOT.mkdir(parents=True, exist_ok=True)
     (ROOT / "configuration.json").write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")
