@@ -40,7 +40,6 @@ test-full: test ## the same, and the long forms of the tests
 	@pytest tests/stack -m slow
 
 lint: $(VENV)/.ready ## ansible-lint, yamllint, shellcheck, ruff, mypy, generated documentation
-	@command -v shellcheck >/dev/null || apt-get install -y -qq shellcheck >/dev/null
 	@shellcheck .ci/run $$(git ls-files '*.sh')
 	@yamllint --strict .
 	@ruff check .
