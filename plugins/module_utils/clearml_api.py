@@ -9,6 +9,7 @@ import json
 import secrets
 import socket
 import ssl
+import textwrap
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -41,7 +42,7 @@ class Answer:
         """Return status and reason, as they go into a sentence."""
         envelope = self.envelope()
         reason = envelope["meta"].get("result_msg") if envelope else http.client.responses.get(self.status)
-        return f"{self.status} ({str(reason)[:200]})" if reason else str(self.status)
+        return f"{self.status} ({textwrap.shorten(str(reason), 200, placeholder=' …')})" if reason else str(self.status)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

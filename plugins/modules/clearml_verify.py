@@ -173,8 +173,8 @@ class Verifier:
     token: str = ""
     project: str = ""
     task: str = ""
-    # What has to be deleted whatever happens: how to call it, and how to delete it.
-    made: dict[str, Callable[[], None]] = field(default_factory=dict)
+    # What has to be deleted whatever happens: how to call it, how to delete it, and how to see that it is gone.
+    made: dict[str, tuple[Callable[[], None], Callable[[], None]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Choose names and values that no earlier run had."""
@@ -233,32 +233,47 @@ class Verifier:
     def send_file(self, doing: str, path: str) -> None:
         """Upload the content under a path."""
         body, content_type = form(path, self.content)
-        answer = self.files.ask(
-            doing, "POST", body=body, content_type=content_type, authorization=f"Bearer {self.token}"
-        )
+        bearer = f"Bearer {self.token}"
+        answer = self.files.ask(doing, "POST", body=body, content_type=content_type, authorization=bearer)
         if answer.status != 200:
             raise ServiceError(f"{self.files} answered {answer} while {doing}.")
-        self.made[f"file {path}"] = partial(self.delete_file, path)
+        self.remember_file(path)
+
+    def remember_file(self, path: str) -> None:
+        """Have a file deleted in any case."""
+        self.made[f"file {path}"] = (partial(self.delete_file, path), partial(self.file_must_be_gone, path))
 
     def get_file(self, doing: str, path: str, authorization: str | None = None) -> Answer:
         """Ask for a file."""
         return self.files.ask(doing, "GET", f"/{path}", authorization=authorization or f"Bearer {self.token}")
 
     def delete_file(self, path: str) -> None:
-        """Delete a file and see that it is gone."""
+        """Delete a file."""
         answer = self.files.ask("deleting a file", "DELETE", f"/{path}", authorization=f"Bearer {self.token}")
         if answer.status != 200:
             raise ServiceError(f"{self.files} answered {answer} while deleting a file.")
         self.made.pop(f"file {path}", None)
+
+    def file_must_be_gone(self, path: str) -> None:
+        """See that the fileserver no longer has a file."""
         answer = self.get_file("looking for a deleted file", path)
         if answer.status != 404:
             raise ServiceError(f"{self.files} answered {answer} instead of 404 when asked for a file that was deleted.")
 
-    def must_be_gone(self, what: str, endpoint: str, request: dict[str, str]) -> None:
+    def task_must_be_gone(self) -> None:
+        """See that the apiserver no longer knows the task."""
+        self.must_be_gone("task", self.task)
+
+    def project_must_be_gone(self) -> None:
+        """See that the apiserver no longer knows the project."""
+        self.must_be_gone("project", self.project)
+
+    def must_be_gone(self, kind: str, identity: str) -> None:
         """See that the apiserver no longer knows something."""
-        answer = self.ask_api(f"looking for a deleted {what}", endpoint, request, f"Bearer {self.token}")
+        bearer = f"Bearer {self.token}"
+        answer = self.ask_api(f"looking for a deleted {kind}", f"{kind}s.get_by_id", {kind: identity}, bearer)
         if answer.status != 400:
-            raise ServiceError(f"{self.api} answered {answer} instead of 400 when asked for a {what} that was deleted.")
+            raise ServiceError(f"{self.api} answered {answer} instead of 400 when asked for a {kind} that was deleted.")
 
     # -- the steps
 
@@ -348,7 +363,7 @@ class Verifier:
         body, content_type = form(path, b"must not be stored")
         answer = self.files.ask("being tried with an anonymous upload", "POST", body=body, content_type=content_type)
         if answer.status == 200:
-            self.made[f"file {path}"] = partial(self.delete_file, path)
+            self.remember_file(path)
         self.refuse(self.files, answer, "an upload without a token", "set fileserver.auth.enabled to true", (401, 403))
         return f"refused with {answer.status}"
 
@@ -361,6 +376,7 @@ class Verifier:
     def remove_file(self) -> str:
         """Delete the file."""
         self.delete_file(self.file)
+        self.file_must_be_gone(self.file)
         return "deleted and gone"
 
     def create_project(self) -> str:
@@ -368,7 +384,7 @@ class Verifier:
         self.project = self.new_id(
             "creating a project", "projects.create", {"name": self.name, "description": "Made by clearml_verify"}
         )
-        self.made[f"project {self.name}"] = self.delete_project
+        self.made[f"project {self.name}"] = (self.delete_project, self.project_must_be_gone)
         return self.name
 
     def create_task(self) -> str:
@@ -383,7 +399,7 @@ class Verifier:
         if self.async_delete_timeout:
             request["execution"] = {"artifacts": [artifact]}  # type: ignore[assignment]
         self.task = self.new_id("creating a task", "tasks.create", request)
-        self.made[f"task {self.name}"] = self.delete_task
+        self.made[f"task {self.name}"] = (self.delete_task, self.task_must_be_gone)
         return self.name
 
     def report_scalar(self) -> str:
@@ -440,7 +456,7 @@ class Verifier:
     def remove_task(self) -> str:
         """Delete the task and see that it is gone."""
         self.delete_task()
-        self.must_be_gone("task", "tasks.get_by_id", {"task": self.task})
+        self.task_must_be_gone()
         return "deleted and gone"
 
     def artifact_goes_too(self) -> str:
@@ -471,7 +487,7 @@ class Verifier:
     def remove_project(self) -> str:
         """Delete the project and see that it is gone."""
         self.delete_project()
-        self.must_be_gone("project", "projects.get_by_id", {"project": self.project})
+        self.project_must_be_gone()
         return "deleted and gone"
 
     def log_in_by_name(self) -> str:
@@ -482,13 +498,24 @@ class Verifier:
             self.refuse(self.api, answer, "a login without a password", "turn on auth.fixed_users", (401,))
         return "refused with 401"
 
-    def published_pair(self, name: str) -> str:
-        """Try to log in with a key pair that everybody knows."""
-        pair = basic(*KEY_PAIRS[name])
-        answer = self.ask_api("being tried with a published key pair", "auth.login", None, pair)
-        remedy = f"set secure.credentials.{name}.user_key and user_secret to values of your own, and restart"
-        self.refuse(self.api, answer, f"the published key pair of {name}", remedy, (401,))
-        return "refused with 401"
+    def published_key_pairs(self) -> str:
+        """Try to log in with the key pairs that everybody knows."""
+        accepted = []
+        for name, pair in KEY_PAIRS.items():
+            answer = self.ask_api("being tried with a published key pair", "auth.login", None, basic(*pair))
+            if answer.status == 200:
+                accepted.append(name)
+            elif answer.status != 401:
+                raise ServiceError(
+                    f"{self.api} answered {answer} to the published key pair of {name}, "
+                    "where a refusal (401) is expected."
+                )
+        if accepted:
+            raise ServiceError(
+                f"{self.api} accepted published key pairs, which it must refuse: set user_key and user_secret of "
+                f"{', '.join(f'secure.credentials.{name}' for name in accepted)} to values of your own, and restart."
+            )
+        return f"all {len(KEY_PAIRS)} refused with 401"
 
     def published_token_secret(self) -> str:
         """Try a token that everybody can make."""
@@ -533,8 +560,7 @@ class Verifier:
 
         yield Step("be refused a login by name alone", self.log_in_by_name, (api,))
         if self.published_keys:
-            for name in KEY_PAIRS:
-                yield Step(f"be refused the published key pair of {name}", partial(self.published_pair, name), (api,))
+            yield Step("be refused the published key pairs", self.published_key_pairs, (api,))
             yield Step("be refused a token of the published secret", self.published_token_secret, (api,))
 
     # -- running them
@@ -555,8 +581,8 @@ class Verifier:
                     results.append(self.timed(step))
         finally:
             # Tasks before their projects.
-            for name, delete in reversed(list(self.made.items())):
-                results.append(self.timed(Step(f"clean up: {name}", partial(self.clean_up, name, delete))))
+            left = reversed(list(self.made))
+            results.extend(self.timed(Step(f"clean up: {name}", partial(self.clean_up, name))) for name in left)
         return results
 
     def timed(self, step: Step) -> dict[str, Any]:
@@ -569,13 +595,17 @@ class Verifier:
         ms = round((time.monotonic() - began) * 1000)
         return {"name": step.name, "ok": ok, "ms": ms, "detail": self.without_secrets(detail)}
 
-    @staticmethod
-    def clean_up(name: str, delete: Callable[[], None]) -> str:
-        """Delete what a failed step left."""
+    def clean_up(self, name: str) -> str:
+        """Delete what a failed step left. That step may have deleted it before it failed."""
+        delete, must_be_gone = self.made[name]
         try:
             delete()
-        except ServiceError as problem:
-            raise ServiceError(f"The {name} was left behind and has to be deleted by hand: {problem}") from problem
+        except ServiceError as error:
+            try:
+                must_be_gone()
+            except ServiceError:
+                raise ServiceError(f"The {name} was left behind and has to be deleted by hand: {error}") from error
+            return "was gone already"
         return "deleted"
 
     def without_secrets(self, text: str) -> str:
@@ -607,10 +637,10 @@ def main() -> None:
     params = module.params
     params["stored_files_url"] = params["stored_files_url"] or params["files_url"]
     for option in ("api_url", "web_url", "files_url", "stored_files_url"):
-        params[option] = params[option].rstrip("/")
         parts = urllib.parse.urlsplit(params[option])
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             module.fail_json(msg=f"{option} is {params[option]}: it must be a URL such as http://127.0.0.1:8008.")
+        params[option] = params[option].rstrip("/")
     for option, least in (("timeout", 1), ("async_delete_timeout", 0)):
         if params[option] < least:
             module.fail_json(msg=f"{option} is {params[option]}: it must be a number of seconds, {least} or more.")

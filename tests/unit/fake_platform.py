@@ -213,7 +213,11 @@ class Platform:
         if endpoint == "tasks.delete":
             if "task not deleted" in self.faults:
                 return {"deleted": False}
+            if data["task"] not in self.tasks:
+                raise RefusedError(400, f"Invalid task id: id={data['task']}")
             task = self.tasks.pop(data["task"])
+            if "task deleted, then an error" in self.faults:
+                raise RefusedError(500, "General data error")
             artifacts = task.get("execution", {}).get("artifacts", [])
             if data.get("delete_external_artifacts") and "async delete asleep" not in self.faults:
                 threading.Thread(target=self._delete_artifacts, args=(artifacts,), daemon=True).start()

@@ -69,7 +69,7 @@ def test_good_platform(verify: Verify, platform: Platform) -> None:
     steps = verify()
     assert failures(steps) == []
     assert left_out(steps) == []
-    assert len(steps) == 22 + len(KEY_PAIRS)
+    assert len(steps) == 23
     assert len(set(names(steps))) == len(steps)
     assert all(isinstance(step["ms"], int) and step["detail"] for step in steps)
     assert platform.is_empty()
@@ -228,6 +228,14 @@ STUCK = {
 }
 
 
+def test_what_was_deleted_in_spite_of_an_error_is_not_called_left_behind(verify: Verify, platform: Platform) -> None:
+    platform.faults.add("task deleted, then an error")
+    steps = verify(async_delete_timeout=0)
+    assert_sentences(steps, [r"API answered 500 \(General data error\) while deleting a task\."], platform)
+    assert [step["detail"] for step in steps if step["name"].startswith("clean up")] == ["was gone already", "deleted"]
+    assert platform.is_empty()
+
+
 @pytest.mark.parametrize("fault", STUCK)
 def test_what_cannot_be_deleted_is_named(verify: Verify, platform: Platform, fault: str) -> None:
     platform.faults.add(fault)
@@ -242,10 +250,16 @@ def test_what_cannot_be_deleted_is_named(verify: Verify, platform: Platform, fau
 def test_published_key_pair(verify: Verify, platform: Platform, name: str) -> None:
     platform.key_pairs[KEY_PAIRS[name]] = "system"
     pattern = (
-        rf"API accepted the published key pair of {name}, which it must refuse: "
-        rf"set secure\.credentials\.{name}\.user_key and user_secret to values of your own, and restart\."
+        r"API accepted published key pairs, which it must refuse: "
+        rf"set user_key and user_secret of secure\.credentials\.{name} to values of your own, and restart\."
     )
     assert_sentences(verify(), [pattern], platform)
+
+
+def test_all_published_key_pairs_are_named_at_once(verify: Verify, platform: Platform) -> None:
+    platform.key_pairs |= dict.fromkeys(KEY_PAIRS.values(), "system")
+    listed = ", ".join(f"secure.credentials.{name}" for name in KEY_PAIRS)
+    assert_sentences(verify(), [rf"API accepted published key pairs, .* of {re.escape(listed)} to values .*"], platform)
 
 
 def test_published_token_secret(verify: Verify, platform: Platform) -> None:
@@ -375,7 +389,7 @@ def test_as_a_module_that_fails(run_ansible: RunAnsible, platform: Platform) -> 
     [
         ({"api_url": "127.0.0.1:8008"}, "api_url is 127.0.0.1:8008: it must be a URL such as http://127.0.0.1:8008."),
         ({"files_url": "ftp://x"}, "files_url is ftp://x: it must be a URL"),
-        ({"web_url": "http://"}, "web_url is http:: it must be a URL"),
+        ({"web_url": "http://"}, "web_url is http://: it must be a URL"),
         ({"timeout": 0}, "timeout is 0: it must be a number of seconds, 1 or more."),
         ({"async_delete_timeout": -1}, "async_delete_timeout is -1: it must be a number of seconds, 0 or more."),
     ],

@@ -273,7 +273,7 @@ def registry(status: int, certificate: tuple[Path, Path] | None = None) -> Itera
             context.load_cert_chain(*certificate)
             server.socket = context.wrap_socket(server.socket, server_side=True)
             scheme = "https"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"{scheme}://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
 
