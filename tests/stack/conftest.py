@@ -8,18 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.stack.project import PROJECT, REGISTRY_PREFIX, ROOT, Project, free_ports
 
 # What Molecule's scenarios test with: the client, and the published keys.
 sys.path.insert(0, str(ROOT / "molecule" / "resources"))
 
 from helpers.platform import Platform
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line("markers", "slow: needs the images of every release (make test-full)")
 
 
 @pytest.fixture

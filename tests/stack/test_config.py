@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import pytest
-
 from tests.stack.project import ROOT, Project
 
 OVERLAYS = ("host-data.yml", "debug-ports.yml", "managed-secrets.yml")
@@ -16,7 +15,7 @@ RELEASES = sorted(path.stem for path in (ROOT / "compose" / "releases").glob("*.
 DATABASES = ("clearml-mongo", "clearml-elastic", "clearml-redis")
 
 
-def set_up(project: Project, overlays: tuple[str, ...] = (), **settings: str) -> None:
+def set_up(project: Project, overlays: tuple[str, ...], **settings: str) -> None:
     """Choose overlays as an operator does, by COMPOSE_FILE in .env."""
     chosen = {"COMPOSE_FILE": ":".join(("docker-compose.yml", *overlays)), **settings}
     if "host-data.yml" in overlays:
@@ -50,7 +49,7 @@ def test_the_example_is_complete(project: Project) -> None:
 
 @pytest.mark.parametrize("setting", ["CLEARML_RELEASE", "CLEARML_FILES_HOST"])
 def test_a_missing_setting_is_named(project: Project, setting: str) -> None:
-    set_up(project, **{setting: ""})
+    set_up(project, (), **{setting: ""})
     result = project.compose("config", "--quiet", check=False)
     assert result.returncode != 0
     assert setting in result.stderr or "name a file of releases in .env" in result.stderr
@@ -64,7 +63,7 @@ def test_a_missing_data_root_is_named(project: Project) -> None:
 
 
 def test_databases_are_published_by_the_overlay_alone(project: Project) -> None:
-    set_up(project)
+    set_up(project, ())
     assert [name for name in DATABASES if rendered(project)["services"][name].get("ports")] == []
     set_up(project, ("debug-ports.yml",))
     services = rendered(project)["services"]
@@ -73,7 +72,7 @@ def test_databases_are_published_by_the_overlay_alone(project: Project) -> None:
 
 
 def test_a_mirror_redirects_every_image(project: Project) -> None:
-    set_up(project, CLEARML_REGISTRY_PREFIX="mirror.example.com/")
+    set_up(project, (), CLEARML_REGISTRY_PREFIX="mirror.example.com/")
     images = {service["image"] for service in rendered(project)["services"].values()}
     assert images
     assert [image for image in images if not image.startswith("mirror.example.com/")] == []

@@ -6,10 +6,10 @@ import subprocess
 
 import pyhocon
 import pytest
+from tests.stack.project import PROJECT, Project, docker
+
 from helpers.platform import Platform
 from helpers.published import KEY_PAIRS, TOKEN_SECRETS, forge_token
-
-from tests.stack.project import PROJECT, Project, docker
 
 HEALTHY = {
     "clearml-mongo",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.stack.project import REGISTRY_PREFIX, ROOT, docker
 
-OLDER, NEWER = sorted(path.stem for path in (ROOT / "compose" / "releases").glob("*.env"))
+OLDER, NEWER = sorted(path.stem for path in (ROOT / "compose" / "releases").glob("*.env"))[-2:]
 MESSAGES = {
     "MONGO": (62, "featureCompatibilityVersion"),
     "REDIS": (1, "Can't handle RDB format version"),

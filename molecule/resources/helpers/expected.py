@@ -57,4 +57,4 @@ def release_images(release: str) -> dict[str, str]:
 
 def in_bytes(size: str) -> int:
     """Bytes of a size in Docker's form, such as 512m."""
-    return int(size[:-1]) * 1024 ** ("bkmg".index(size[-1]))
+    return int(size[:-1]) << {"k": 10, "m": 20, "g": 30}[size[-1]]

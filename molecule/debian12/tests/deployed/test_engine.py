@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import testinfra.host
+
 from helpers.expected import release_images, role_defaults
 from helpers.playbooks import runs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import testinfra.host
+
 from helpers.playbooks import ansible_playbook, runs
 
 

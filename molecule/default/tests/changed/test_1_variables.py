@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import testinfra.host
+
 from helpers.containers import inspect, touched
 from helpers.expected import DATABASES, NAMES, in_bytes
 from helpers.platform import Platform

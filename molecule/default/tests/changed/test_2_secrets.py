@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import testinfra.host
 import yaml
+
 from helpers.containers import Inspected, inspect, touched
 from helpers.expected import DATABASES, NAMES
 from helpers.inside import python_meanwhile, run_python

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import testinfra.host
+
 from helpers.containers import wait_until_well
 from helpers.playbooks import ansible_playbook, runs
 

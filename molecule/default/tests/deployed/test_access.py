@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from helpers.platform import Platform
 from helpers.published import KEY_PAIRS, TOKEN_SECRETS, forge_token
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import testinfra.host
+
 from helpers.containers import Inspected, condition
 from helpers.expected import DATABASES, NAMES, SERVICES, Service, in_bytes, release_images, role_defaults
 

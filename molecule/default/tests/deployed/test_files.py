@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import testinfra.host
+
 from helpers.containers import Inspected
 from helpers.inside import run_python
 
@@ -15,6 +16,8 @@ OWNERS = {
     "client": (0, 0, 0o700),
     "compose": (0, 0, 0o755),
     "logs": (0, 0, 0o755),
+    "data": (0, 0, 0o755),
+    "data/mongo_4": (0, 0, 0o755),
     "data/mongo_4/db": (999, 999, 0o700),
     "data/elastic_7": (1000, 0, 0o770),
     "data/redis": (999, 999, 0o700),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+
 from helpers.containers import Inspected
 from helpers.expected import NAMES
 from helpers.playbooks import runs

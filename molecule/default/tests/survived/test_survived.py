@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from helpers.containers import Inspected, condition
 from helpers.expected import SERVICES, Service
 from helpers.platform import Platform

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 import testinfra.host
+
 from helpers.expected import ROOT
 from helpers.playbooks import EPHEMERAL, runs
 
