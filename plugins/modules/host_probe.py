@@ -115,10 +115,10 @@ memory_mib:
   returned: always
   type: int
 os:
-  description: C(ID) and C(VERSION_ID) of C(/etc/os-release); empty when it has none.
+  description: C(ID), C(VERSION_ID) and C(VERSION_CODENAME) of C(/etc/os-release); empty when it has none.
   returned: always
   type: dict
-  sample: {id: debian, version_id: "12"}
+  sample: {id: debian, version_id: "12", codename: bookworm}
 bind_address_ok:
   description: Whether the bind address is one of this host's IPv4 addresses.
   returned: always
@@ -162,6 +162,10 @@ registries:
     error:
       description: What came instead of an answer; with an answer, what is wrong with its certificate, or null.
       type: str
+engine_installed:
+  description: Whether a Docker engine is installed, running or not.
+  returned: always
+  type: bool
 docker:
   description: Versions of Docker's parts, null for each that is not there or does not answer.
   returned: always
@@ -170,9 +174,6 @@ docker:
     client: 26.1.5
     server: 26.1.5
     compose: 2.26.1
-    cgroup_version: "2"
-    cgroup_driver: systemd
-    storage_driver: overlay2
 """
 
 PROC = Path("/proc")
@@ -199,9 +200,13 @@ def memory_mib() -> int:
 
 
 def os_release(text: str) -> dict[str, str]:
-    """Return ID and VERSION_ID of /etc/os-release."""
-    found = dict(re.findall(r"""^(ID|VERSION_ID)=["']?([^"'\n]*)""", text, re.MULTILINE))
-    return {"id": found.get("ID", ""), "version_id": found.get("VERSION_ID", "")}
+    """Return ID, VERSION_ID and VERSION_CODENAME of /etc/os-release."""
+    found = dict(re.findall(r"""^(ID|VERSION_ID|VERSION_CODENAME)=["']?([^"'\n]*)""", text, re.MULTILINE))
+    return {
+        "id": found.get("ID", ""),
+        "version_id": found.get("VERSION_ID", ""),
+        "codename": found.get("VERSION_CODENAME", ""),
+    }
 
 
 def disk_free_mib(path: str) -> int:
@@ -336,15 +341,10 @@ def version(text: object) -> str | None:
 def look_at_docker() -> dict[str, str | None]:
     """Return the versions of Docker's parts."""
     versions = mapping(docker("version", "--format", "{{json .}}"))
-    server = version((versions.get("Server") or {}).get("Version"))
-    info = mapping(docker("info", "--format", "{{json .}}")) if server else {}
     return {
         "client": version((versions.get("Client") or {}).get("Version")),
-        "server": server,
+        "server": version((versions.get("Server") or {}).get("Version")),
         "compose": version(docker("compose", "version", "--short")),
-        "cgroup_version": info.get("CgroupVersion") or None,
-        "cgroup_driver": info.get("CgroupDriver") or None,
-        "storage_driver": info.get("Driver") or None,
     }
 
 
@@ -436,6 +436,7 @@ def probe(
         "disk_free_mib": {path: disk_free_mib(path) for path in paths},
         "sysctls": {name: sysctl(name) for name in sysctls},
         "registries": look_at_registries(registries, registry_timeout),
+        "engine_installed": shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None,
         "docker": look_at_docker(),
     }
 

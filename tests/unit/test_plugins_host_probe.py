@@ -202,13 +202,13 @@ def test_avx(module: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('ID=debian\nVERSION_ID="12"\nID_LIKE=x\n', ("debian", "12")),
-        ("NAME='Ubuntu'\nVERSION_ID='24.04'\nID=ubuntu\n", ("ubuntu", "24.04")),
-        ("ID=debian\n", ("debian", "")),
-        ("", ("", "")),
+        ('ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nID_LIKE=x\n', ("debian", "12", "bookworm")),
+        ("NAME='Ubuntu'\nVERSION_ID='24.04'\nID=ubuntu\nVERSION_CODENAME=noble\n", ("ubuntu", "24.04", "noble")),
+        ("ID=debian\n", ("debian", "", "")),
+        ("", ("", "", "")),
     ],
 )
-def test_os_release(module: ModuleType, text: str, expected: tuple[str, str]) -> None:
+def test_os_release(module: ModuleType, text: str, expected: tuple[str, str, str]) -> None:
     assert tuple(module.os_release(text).values()) == expected
 
 
@@ -222,19 +222,25 @@ def test_host_without_docker(probe: Probe) -> None:
 
 def test_engine_with_compose(probe: Probe, docker_says: Callable[[str], None]) -> None:
     versions = {"Client": {"Version": "26.1.5+dfsg1"}, "Server": {"Version": "26.1.5+dfsg1"}}
-    info = {"CgroupVersion": "2", "CgroupDriver": "systemd", "Driver": "overlay2"}
     docker_says(
-        f"case $1 in version) echo '{json.dumps(versions)}';; info) echo '{json.dumps(info)}';;"
+        f"case $1 in version) echo '{json.dumps(versions)}';;"
         ' compose) [ "$*" = "compose version --short" ] && echo v2.26.1-4;; esac'
     )
     assert probe()["docker"] == {
         "client": "26.1.5",
         "server": "26.1.5",
         "compose": "2.26.1",
-        "cgroup_version": "2",
-        "cgroup_driver": "systemd",
-        "storage_driver": "overlay2",
     }
+
+
+def test_an_engine_counts_as_installed_when_it_is_stopped(probe: Probe, docker_says: Callable[[str], None]) -> None:
+    docker_says("exit 1")
+    program = Path(os.environ["PATH"].split(":", maxsplit=1)[0]) / "dockerd"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    found = probe()
+    assert found["engine_installed"]
+    assert found["docker"]["server"] is None
 
 
 def test_client_whose_engine_is_down(probe: Probe, docker_says: Callable[[str], None]) -> None:
