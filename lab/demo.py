@@ -123,28 +123,30 @@ def demo(wanted: str) -> None:
 
 
 def print_summary(images: str, seconds: float) -> None:
-    """The three addresses, where the credentials are, and what to try next."""
+    """Say the three addresses, where the credentials are, and what to try next."""
     credentials = json.loads((DEMO_DIR / "credentials.json").read_text())
-    print(
-        f"""
-ClearML is up, after {seconds:.0f} s, with {images} images.
-
-  Web     {credentials["web_host"]}
-  API     {credentials["api_host"]}
-  Files   {credentials["files_host"]}
-
-  Name and password   .demo/credentials.json   (username, password)
-  Client and its key  .demo/clearml.conf       (both mode 0600)
-
-Try next:
-  CLEARML_CONFIG_FILE=$PWD/.demo/clearml.conf python your_experiment.py   (after pip install clearml)
-  make verify                                                              use it as a client does
-  make deploy ARGS="-e clearml_server_webserver_memory=600m"               change one thing; see what restarts
-  docker exec -it {HOST} docker ps                                   look inside
-  make clean                                                               remove it all"""
-    )
+    attempts = {
+        "make verify": "use it as a client does",
+        'make deploy ARGS="-e clearml_server_webserver_memory=600m"': "change one thing; only that restarts",
+        f"docker exec -it {HOST} docker ps": "look inside",
+        "make clean": "remove it all",
+    }
+    if images == "official":
+        experiment = "CLEARML_CONFIG_FILE=$PWD/.demo/clearml.conf python your_experiment.py"
+        attempts = {experiment: "track one (after pip install clearml)", **attempts}
+    width = max(map(len, attempts))
+    print(f"\nClearML is up, after {seconds:.0f} s, with {images} images.\n")
+    for name, key in {"Web": "web_host", "API": "api_host", "Files": "files_host"}.items():
+        print(f"  {name:6} {credentials[key]}")
+    print("\n  Name and password   .demo/credentials.json  (username, password)")
+    print("  Client and its key  .demo/clearml.conf      (both mode 0600)\n\nTry next:")
+    for command, purpose in attempts.items():
+        print(f"  {command:{width}}  {purpose}")
     if images == "lab":
-        print("\nThe page is the lab's own: the web application comes with the official images (docs/architecture.md).")
+        print(
+            "\nThe lab's server answers what deploying and verifying need. The web application and all that the SDK calls"
+            "\ncome with the official images (docs/architecture.md)."
+        )
 
 
 def remove() -> None:
