@@ -144,7 +144,7 @@ def print_summary(images: str, seconds: float) -> None:
         print(f"  {command:{width}}  {purpose}")
     if images == "lab":
         print(
-            "\nThe lab's server answers what deploying and verifying need. The web application and all that the SDK calls"
+            "\nThe lab server answers what deploying and verifying need. The web application and all that the SDK calls"
             "\ncome with the official images (docs/architecture.md)."
         )
 
