@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 import pyhocon
 import pytest
@@ -112,3 +113,24 @@ def test_the_secrets_are_the_containers_own(stack: Project) -> None:
     assert [value for value in values if value in shown] == []
     mode = docker("exec", f"{PROJECT}-server", "stat", "--format", "%a %u", "/opt/clearml/config/secure.conf")
     assert mode.strip() == "600 0"
+
+
+def test_the_web_server_follows_addresses_that_change(stack: Project, platform: Platform) -> None:
+    """Nginx asks for addresses once, when it starts; after a crash or a reboot those behind it may have others."""
+    network = f"{PROJECT}_frontend"
+    behind = {"apiserver": f"{PROJECT}-server", "fileserver": f"{PROJECT}-fileserver"}
+
+    def addresses() -> list[str]:
+        form = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
+        return docker("inspect", "--format", form, *behind.values()).split()
+
+    before = addresses()
+    for container in behind.values():
+        docker("network", "disconnect", network, container)
+    for alias, container in reversed(behind.items()):
+        docker("network", "connect", "--alias", alias, network, container)
+    assert addresses() != before, "the engine gave the same addresses again, so this shows nothing"
+    deadline = time.monotonic() + 60
+    while platform.ask("GET", f"{platform.web}/api/debug.ping").status != 200:
+        assert time.monotonic() < deadline, "the web server goes on asking where nobody is any more"
+        time.sleep(1)
