@@ -59,6 +59,11 @@ class Platform:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         return self.ask("POST", f"{self.api}/{endpoint}", headers, json.dumps(data).encode())
 
+    def report(self, token: str, **event: Any) -> Answer:
+        """Report an event. Events come in batches, a line of JSON each; this is a batch of one."""
+        headers = {"Content-Type": "application/json-lines", "Authorization": f"Bearer {token}"}
+        return self.ask("POST", f"{self.api}/events.add_batch", headers, json.dumps(event).encode())
+
     def login(self, name: str, password: str) -> Answer:
         """Log in with a name and a password, or with a key pair."""
         pair = base64.b64encode(f"{name}:{password}".encode()).decode()

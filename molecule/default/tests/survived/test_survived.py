@@ -43,7 +43,7 @@ def test_new_work_is_possible(platform: Platform, token: str) -> None:
     """Every store takes new data, not only reads."""
     task = platform.call("tasks.create", token, name="after it came back", type="testing").data["id"]
     event = {"type": "training_stats_scalar", "task": task, "iter": 1, "metric": "a", "variant": "b", "value": 1.5}
-    assert platform.call("events.add_batch", token, **event).status == 200
+    assert platform.report(token, **event).status == 200
     assert platform.upload("tests/after.bin", b"after", token).status == 200
     assert platform.call("tasks.delete", token, task=task, force=True).status == 200
 
