@@ -48,5 +48,11 @@ def test_new_work_is_possible(platform: Platform, token: str) -> None:
     assert platform.call("tasks.delete", token, task=task, force=True).status == 200
 
 
+def test_the_web_server_leads_to_both_services(platform: Platform) -> None:
+    """Those behind it may have come back with other addresses."""
+    assert platform.ask("GET", f"{platform.web}/api/debug.ping").data == {"msg": "ClearML server"}
+    assert platform.ask("GET", f"{platform.web}/files/").body == b"OK"
+
+
 def test_published_keys_are_still_refused(platform: Platform) -> None:
     assert {name: platform.login(*pair).status for name, pair in KEY_PAIRS.items()} == dict.fromkeys(KEY_PAIRS, 401)
