@@ -252,13 +252,25 @@ def test_readme_names_everything_that_one_can_run(name: str) -> None:
     assert re.search(rf"{re.escape(name)}(?![\w-])", (ROOT / "README.md").read_text(encoding="utf-8"))
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that a page's headings get."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def leads_somewhere(page: Path, target: str, anchor: str) -> bool:
+    """Whether a link of a page, to a file and a heading in it, has an end."""
+    found = page.parent / target if target else page
+    return found.exists() and (not anchor or anchor in anchors(found))
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     broken = [
-        f"{path}: {target}"
+        f"{path}: {target}#{anchor}"
         for path, text in tracked_files()
         if path.endswith(".md")
-        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
-        if not (ROOT / path).parent.joinpath(target).exists()
+        for target, anchor in re.findall(r"\]\((?!\w+:)([^)#\s]*)#?([^)\s]*)\)", text)
+        if not leads_somewhere(ROOT / path, target, anchor)
     ]
     assert broken == []
 
