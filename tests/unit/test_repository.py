@@ -214,6 +214,21 @@ def test_defaults_are_the_same_with_and_without_ansible() -> None:
     assert {setting: pair for setting, pair in compared.items() if pair[0].lower() != pair[1].lower()} == {}
 
 
+# -- Python requirements
+
+
+def pins(*paths: str) -> set[str]:
+    """Return the pinned packages of requirements files, with names as pip compares them."""
+    texts = [(ROOT / path).read_text(encoding="utf-8") for path in paths]
+    found = [pin for text in texts for pin in re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE)]
+    return {f"{re.sub(r'[-_.]+', '-', name.lower())}=={version}" for name, version in found}
+
+
+@pytest.mark.parametrize("chosen", ["requirements.in", "requirements-dev.in", "lab/server/requirements.txt"])
+def test_pins_are_made_from_what_was_chosen(chosen: str) -> None:
+    assert pins(chosen) <= pins("requirements.txt", "requirements-dev.txt")
+
+
 # -- playbooks and inventories
 
 
