@@ -1,7 +1,12 @@
 #!/bin/sh
-# Like the official image's: options alone start mongod, root lowers itself to the user mongodb, and mongod
-# listens on all addresses unless told otherwise.
+# As in the official image: options alone start mongod, root lowers itself to the user mongodb, and mongod listens on
+# all addresses unless it is told otherwise.
 set -e
+
+if [ -n "${MONGO_INITDB_ROOT_USERNAME:-}${MONGO_INITDB_ROOT_PASSWORD:-}" ]; then
+    echo 'The lab'\''s mongo has no accounts: MONGO_INITDB_ROOT_USERNAME and MONGO_INITDB_ROOT_PASSWORD cannot be set.' >&2
+    exit 1
+fi
 
 case ${1:-} in
     -*) set -- mongod "$@" ;;
@@ -14,7 +19,7 @@ fi
 
 if [ "$1" = mongod ]; then
     case " $* " in
-        *" --bind_ip "* | *" --bind_ip="* | *" --bind_ip_all "*) ;;
+        *" --bind_ip "* | *" --bind_ip="* | *" --bind_ip_all "* | *" --version "* | *" --help "*) ;;
         *) set -- "$@" --bind_ip_all ;;
     esac
 fi

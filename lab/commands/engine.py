@@ -1,0 +1,93 @@
+"""A Docker engine that answers: the one that is there, or else the distribution's."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from lab.commands.shell import LabError, apt_install, run, step, succeeds, tail, wait_for
+
+LOG = Path("/var/log/dockerd.log")
+PID_FILES = {
+    "dockerd": Path("/var/run/docker.pid"),
+    "containerd": Path("/var/run/docker/containerd/containerd.pid"),
+}
+SERVER_VERSION = ("docker", "version", "--format", "{{.Server.Version}}")
+
+
+def ensure() -> None:
+    """Make sure that an engine answers. One that is there is used as it is, never configured."""
+    if answers():
+        print(f"Using the Docker engine that is already here ({run(*SERVER_VERSION)}).")
+        return
+    refuse_what_only_a_person_can_mend()
+    if shutil.which("dockerd") is None:
+        print("There is no Docker engine on this machine: installing the distribution's.")
+        apt_install("docker.io", "iptables")
+    if shutil.which("docker") is None:
+        apt_install("docker-cli")  # Debian 13 splits the client off
+    if not answers():
+        with step("Starting the Docker engine"):
+            start()
+    print(f"The Docker engine {run(*SERVER_VERSION)} answers.")
+
+
+def answers() -> bool:
+    """Whether the client reaches an engine."""
+    return shutil.which("docker") is not None and succeeds("docker", "info")
+
+
+def refuse_what_only_a_person_can_mend() -> None:
+    """Stop where starting or installing an engine is not ours to do."""
+    address = os.environ.get("DOCKER_HOST")
+    if address:
+        raise LabError(f"DOCKER_HOST is {address}, but no Docker engine answers there: start it, or unset DOCKER_HOST.")
+    if os.geteuid() == 0:
+        return
+    if Path("/var/run/docker.sock").exists():
+        user = getpass.getuser()
+        raise LabError(
+            f"The Docker engine does not answer {user}: join the group docker and log in again, or use sudo."
+        )
+    raise LabError("No Docker engine answers on this machine, and only root can start one: use sudo once.")
+
+
+def start() -> None:
+    """Start the engine with whatever starts services here."""
+    if Path("/run/systemd/system").is_dir():
+        run("systemctl", "start", "docker")
+        wait_for("An answer of the Docker engine", answers, 60, lambda: run("journalctl", "-u", "docker", "-n", "20"))
+        return
+    if shutil.which("service") and succeeds("service", "docker", "start"):
+        try:
+            wait_for("An answer of the Docker engine", answers, 15)
+        except LabError:
+            print("The service docker was started, but does not answer: starting the engine by itself.")
+        else:
+            return
+    # No init system runs here, as in many containers.
+    forget_dead_engine()
+    with LOG.open("ab") as output:
+        process = subprocess.Popen(
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+
+    def answers_or_ended() -> bool:
+        return answers() or process.poll() is not None
+
+    wait_for("An answer of the Docker engine", answers_or_ended, 60, lambda: f"Its log, {LOG}, ends with:\n{tail(LOG)}")
+    if process.poll() is not None:
+        raise LabError(f"The Docker engine ended with exit code {process.returncode}. Its log, {LOG}:\n{tail(LOG)}")
+
+
+def forget_dead_engine() -> None:
+    """Remove the pid files of an engine that was killed: the numbers may be other programs' by now."""
+    for program, pid_file in PID_FILES.items():
+        if pid_file.exists():
+            # Empty for a process that ended and that nobody has waited for.
+            command = Path("/proc", pid_file.read_text().strip(), "cmdline")
+            if not command.exists() or program not in command.read_text():
+                pid_file.unlink()
