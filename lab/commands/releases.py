@@ -31,7 +31,7 @@ def images(release: str, folder: Path = FOLDER) -> dict[str, str]:
     found = {name: value for name, value in read(folder / f"{release}.env").items() if name.endswith("_IMAGE")}
     for name, value in found.items():
         if ":" not in value.rpartition("/")[2]:
-            raise LabError(f"{name} in {release}.env is {value}: it must end with a tag, as in mongo:7.0.28.")
+            raise LabError(f"{name} in {release}.env is {value}: it must end with a tag, as in mongo:1.2.3.")
     return found
 
 

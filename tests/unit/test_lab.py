@@ -121,8 +121,8 @@ def test_a_failed_build_shows_the_end_of_its_output_and_names_the_log(
 
 
 def test_images_are_pushed_under_every_name_that_is_asked_for() -> None:
-    assert registry.names_of("mongo:7.0.28") == ["mongo:7.0.28", "library/mongo:7.0.28"]
-    assert registry.names_of("clearml/server:2.3.0") == ["clearml/server:2.3.0"]
+    assert registry.names_of("mongo:1.2.3") == ["mongo:1.2.3", "library/mongo:1.2.3"]
+    assert registry.names_of("clearml/server:1.2.3") == ["clearml/server:1.2.3"]
 
 
 # -- test hosts

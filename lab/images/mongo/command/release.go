@@ -38,7 +38,7 @@ func expected(mine string) string {
 	return fmt.Sprintf("'%s'", mine)
 }
 
-// seriesOf shortens a release to its series: 7.0.28 is of 7.0.
+// seriesOf shortens a release to its series: 7.0.2 is of 7.0.
 func seriesOf(release string) string {
 	parts := strings.SplitN(release, ".", 3)
 	return strings.Join(parts[:min(2, len(parts))], ".")
