@@ -83,16 +83,21 @@ def main() -> int:
                 engine.ensure()
             case "images":
                 wanted = releases.chosen(options.release or [options.default_release])
+                engine.require()
                 prepare_images(wanted, only_host=options.only == "host")
             case "registry":
+                engine.require()
                 registry.start()
             case "host" if options.action == "up":
                 publish = [hosts.Published.parse(value) for value in options.publish]
+                engine.require()
                 hosts.up(options.name, options.image, publish, options.images)
             case "host":
+                engine.require()
                 hosts.down(options.name)
             case "compose":
                 arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+                engine.require()
                 return compose.compose(options.project_directory.resolve(), arguments, options.env)
             case "clean":
                 clean.clean(with_images=options.images)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from lab.commands import engine, images, registry
-from lab.commands.shell import run, succeeds
+from lab.commands.shell import LabError, run, succeeds
 
 
 def clean(with_images: bool) -> None:
     """Remove the lab's containers, volumes and network, and its images when asked to."""
     if not engine.answers():
+        if engine.out_of_reach():
+            raise LabError(engine.out_of_reach())
         print("No Docker engine answers, so there is nothing to remove.")
         return
     labelled = ["--quiet", "--filter", f"label={registry.LABEL}"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from lab.commands.shell import LabError, apt_install, run, step, succeeds, tail, wait_for
 
 LOG = Path("/var/log/dockerd.log")
+SOCKET = Path("/var/run/docker.sock")
 PID_FILES = {
     "dockerd": Path("/var/run/docker.pid"),
     "containerd": Path("/var/run/docker/containerd/containerd.pid"),
@@ -23,7 +24,10 @@ def ensure() -> None:
     if answers():
         print(f"Using the Docker engine that is already here ({run(*SERVER_VERSION)}).")
         return
-    refuse_what_only_a_person_can_mend()
+    if out_of_reach():
+        raise LabError(out_of_reach())
+    if os.geteuid() != 0:
+        raise LabError("No Docker engine answers on this machine, and only root can start one: use sudo once.")
     if shutil.which("dockerd") is None:
         print("There is no Docker engine on this machine: installing the distribution's.")
         apt_install("docker.io", "iptables")
@@ -40,19 +44,21 @@ def answers() -> bool:
     return shutil.which("docker") is not None and succeeds("docker", "info")
 
 
-def refuse_what_only_a_person_can_mend() -> None:
-    """Stop where starting or installing an engine is not ours to do."""
+def require() -> None:
+    """Stop where no engine answers."""
+    if not answers():
+        raise LabError(out_of_reach() or "No Docker engine answers: `lab/lab.py engine` starts or installs one.")
+
+
+def out_of_reach() -> str:
+    """Why an engine that is there, or somewhere else, does not answer; empty when simply none runs here."""
     address = os.environ.get("DOCKER_HOST")
     if address:
-        raise LabError(f"DOCKER_HOST is {address}, but no Docker engine answers there: start it, or unset DOCKER_HOST.")
-    if os.geteuid() == 0:
-        return
-    if Path("/var/run/docker.sock").exists():
+        return f"DOCKER_HOST is {address}, but no Docker engine answers there: start it, or unset DOCKER_HOST."
+    if os.geteuid() != 0 and SOCKET.exists():
         user = getpass.getuser()
-        raise LabError(
-            f"The Docker engine does not answer {user}: join the group docker and log in again, or use sudo."
-        )
-    raise LabError("No Docker engine answers on this machine, and only root can start one: use sudo once.")
+        return f"The Docker engine does not answer {user}: join the group docker and log in again, or use sudo."
+    return ""
 
 
 def start() -> None:

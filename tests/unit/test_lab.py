@@ -211,15 +211,27 @@ def test_the_pid_file_of_a_running_engine_is_kept(tmp_path: Path, monkeypatch: p
 
 def test_an_engine_elsewhere_is_not_ours_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
-    with pytest.raises(LabError, match=r"DOCKER_HOST is tcp://192\.0\.2\.1:2375, but no Docker engine answers there"):
-        engine.refuse_what_only_a_person_can_mend()
+    monkeypatch.setattr(engine, "answers", lambda: False)
+    for verb in (engine.ensure, engine.require):
+        with pytest.raises(
+            LabError, match=r"DOCKER_HOST is tcp://192\.0\.2\.1:2375, but no Docker engine answers there"
+        ):
+            verb()
 
 
-def test_without_root_no_engine_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("there", "message"), [(True, "join the group docker"), (False, "only root can start one")])
+def test_without_root_no_engine_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool, message: str
+) -> None:
+    socket_file = tmp_path / "docker.sock"
+    if there:
+        socket_file.touch()
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(LabError, match=r"sudo"):
-        engine.refuse_what_only_a_person_can_mend()
+    monkeypatch.setattr(engine, "SOCKET", socket_file)
+    monkeypatch.setattr(engine, "answers", lambda: False)
+    with pytest.raises(LabError, match=message):
+        engine.ensure()
     with pytest.raises(LabError, match=r"needs mmdebstrap: install with `sudo apt-get install mmdebstrap`"):
         shell.apt_install("mmdebstrap")
 
