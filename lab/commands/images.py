@@ -31,6 +31,8 @@ STAND_INS = {
     "CLEARML_REDIS_IMAGE": "redis",
 }
 PARALLEL = 2
+# Builds that are under way.
+running: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass(frozen=True)
@@ -171,11 +173,20 @@ def log_or_fail(image: str, *command: str) -> None:
     # The engine's own builder, which knows the images of this machine, whatever builder was chosen for other work.
     environment = {**os.environ, "BUILDX_BUILDER": "default", "LC_ALL": "C.UTF-8"}
     with log.open("w") as output:
-        result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False, env=environment
+        # In a session of its own, so that Ctrl-C reaches this program alone: mmdebstrap would pass it on to its group.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
         )
-    if result.returncode:
-        raise LabError(f"Building {image} failed (exit code {result.returncode}, log {log}):\n{tail(log)}")
+    running.add(process)
+    code = process.wait()
+    running.discard(process)
+    if code:
+        raise LabError(f"Building {image} failed (exit code {code}, log {log}):\n{tail(log)}")
 
 
 def build_all(wanted: list[Image]) -> list[str]:
@@ -196,6 +207,8 @@ def build_all(wanted: list[Image]) -> list[str]:
             return [job.result() for job in concurrent.futures.as_completed(jobs)]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                process.terminate()
             raise
 
 

@@ -232,6 +232,7 @@ def test_without_root_no_engine_is_installed(
     monkeypatch.setattr(engine, "answers", lambda: False)
     with pytest.raises(LabError, match=message):
         engine.ensure()
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/apt-get")
     with pytest.raises(LabError, match=r"needs mmdebstrap: install with `sudo apt-get install mmdebstrap`"):
         shell.apt_install("mmdebstrap")
 
