@@ -64,8 +64,9 @@ def out_of_reach() -> str:
 def start() -> None:
     """Start the engine with whatever starts services here."""
     if Path("/run/systemd/system").is_dir():
-        run("systemctl", "start", "docker")
-        wait_for("An answer of the Docker engine", answers, 60, lambda: run("journalctl", "-u", "docker", "-n", "20"))
+        if not succeeds("systemctl", "start", "docker"):
+            raise LabError(f"systemd could not start the Docker engine. Its log ends with:\n{journal()}")
+        wait_for("An answer of the Docker engine", answers, 60, journal)
         return
     if shutil.which("service") and succeeds("service", "docker", "start"):
         try:
@@ -87,6 +88,11 @@ def start() -> None:
     wait_for("An answer of the Docker engine", answers_or_ended, 60, lambda: f"Its log, {LOG}, ends with:\n{tail(LOG)}")
     if process.poll() is not None:
         raise LabError(f"The Docker engine ended with exit code {process.returncode}. Its log, {LOG}:\n{tail(LOG)}")
+
+
+def journal() -> str:
+    """The end of the engine's log where systemd runs it."""
+    return run("journalctl", "--unit", "docker", "--lines", "20", "--no-pager", "--output", "cat", check=False)
 
 
 def forget_dead_engine() -> None:
