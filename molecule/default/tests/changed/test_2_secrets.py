@@ -13,7 +13,7 @@ import testinfra.host
 import yaml
 
 from helpers.containers import Inspected, inspect, touched
-from helpers.expected import DATABASES, NAMES
+from helpers.expected import DATABASES, NAMES, in_bytes
 from helpers.inside import python_meanwhile, run_python
 from helpers.platform import Platform
 from helpers.playbooks import EPHEMERAL, deploy
@@ -30,7 +30,7 @@ WATCH = """
 import glob, json, select, sys
 secrets = json.loads(sys.stdin.readline())
 seen, looks = set(), 0
-while not select.select([sys.stdin], [], [], 0.05)[0]:
+while not select.select([sys.stdin], [], [], 0.1)[0]:
     looks += 1
     for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
         try:
@@ -83,6 +83,11 @@ def test_the_services_read_it(planted: Planted, platform: Platform, secrets: dic
     assert touched(planted.containers_before, planted.containers_after) == set(NAMES) - set(DATABASES)
     assert platform.login(secrets["platform_key"], secrets["platform_secret"]).status == 200
     assert platform.login(secrets["tests_key"], planted.before[planted.name]).status == 401
+
+
+def test_what_the_run_before_changed_is_taken_back(planted: Planted, variables: dict[str, Any]) -> None:
+    memory = planted.containers_after["clearml-webserver"]["HostConfig"]["Memory"]
+    assert memory == in_bytes(variables["clearml_server_webserver_memory"])
 
 
 def test_no_secret_in_lists_of_processes(planted: Planted) -> None:
