@@ -16,16 +16,16 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lab.commands import engine, hosts, registry
+from lab.commands.shell import ROOT, LabError
+
 LAB = [sys.executable, str(ROOT / "lab" / "lab.py")]
 DEMO_DIR = ROOT / ".demo"
 HOST = "clearml-demo"
 PORTS = (8080, 8008, 8081)
 REGISTRY = "https://registry-1.docker.io/v2/"
-
-
-class DemoError(Exception):
-    """Something that the person at the keyboard has to decide or mend; its text is the whole message."""
 
 
 @contextlib.contextmanager
@@ -55,36 +55,14 @@ def registry_answers() -> bool:
     return True
 
 
-def host_images() -> str | None:
-    """Which images the demo host was made for, official or lab; None when there is no demo host."""
-    form = '{{index .Config.Labels "clearml-lab.images"}}'
-    result = subprocess.run(
-        ["docker", "inspect", "--type", "container", "--format", form, HOST],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return result.stdout.strip() if result.returncode == 0 else None
-
-
-def host_runs() -> bool:
-    """Whether the demo host is up."""
-    if shutil.which("docker") is None:
-        return False
-    result = subprocess.run(
-        ["docker", "inspect", "--format", "{{.State.Running}}", HOST], capture_output=True, text=True, check=False
-    )
-    return result.stdout.strip() == "true"
-
-
 def choose_images(wanted: str) -> str:
     """Decide between official and lab images, and say which and why."""
-    made_for = host_images()
+    made_for = hosts.kind_of(HOST)
     if made_for and wanted in ("auto", made_for):
         print(f"Using the {made_for} images, as the demo host {HOST} does already.")
         return made_for
     if made_for:
-        raise DemoError(
+        raise LabError(
             f"IMAGES is {wanted}, but the demo host {HOST} was made with {made_for} images, and their data differ: "
             "remove it first with `make clean`."
         )
@@ -93,7 +71,7 @@ def choose_images(wanted: str) -> str:
         return "lab"
     answers = registry_answers()
     if wanted == "official" and not answers:
-        raise DemoError("IMAGES is official, but registry-1.docker.io does not answer from here: use IMAGES=lab.")
+        raise LabError("IMAGES is official, but registry-1.docker.io does not answer from here: use IMAGES=lab.")
     if answers:
         print("Using the official images: their registry answers.")
         return "official"
@@ -104,7 +82,7 @@ def choose_images(wanted: str) -> str:
 def demo(wanted: str) -> None:
     """Everything from an empty machine to a verified platform."""
     if wanted not in ("auto", "official", "lab"):
-        raise DemoError(f"IMAGES is {wanted}: it must be official or lab, or left away to let the demo decide.")
+        raise LabError(f"IMAGES is {wanted}: it must be official or lab, or left away to let the demo decide.")
     start = time.monotonic()
     with step("Looking for a Docker engine"):
         run(*LAB, "engine")
@@ -158,8 +136,8 @@ def remove() -> None:
 
 def check_host() -> None:
     """Refuse to go on without a demo host."""
-    if not host_runs():
-        raise DemoError(f"The demo host {HOST} is not running: start it with `make demo`.")
+    if not engine.answers() or registry.state_of(HOST) != "running":
+        raise LabError(f"The demo host {HOST} is not running: start it with `make demo`.")
 
 
 def main() -> int:
@@ -178,7 +156,7 @@ def main() -> int:
             remove()
         else:
             demo(arguments.images)
-    except DemoError as error:
+    except LabError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -65,7 +65,7 @@ def to_hocon(data: object, header: str = "") -> str:
         raise AnsibleFilterError(f"to_hocon: the data is of type {type(data).__name__}: it must be a mapping.")
     wanted = _plain(data, "data")
     text = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
-    # The parser does not know \uXXXX, so other alphabets are written as they are.
+    # The parser does not know \u escapes, so other alphabets are written as they are.
     text += json.dumps(wanted, indent=2, ensure_ascii=False) + "\n"
     try:
         got = pyhocon.ConfigFactory.parse_string(text).as_plain_ordered_dict()
