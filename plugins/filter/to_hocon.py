@@ -1,4 +1,4 @@
-"""The filter to_hocon: data as HOCON that ClearML reads back as exactly the same data."""
+"""The filters to_hocon, for data that ClearML reads back as exactly the same data, and from_hocon."""
 
 from __future__ import annotations
 
@@ -96,9 +96,20 @@ def _culprit(data: Any, where: str) -> str:
     return where
 
 
+def from_hocon(text: str, name: str = "the text") -> dict[str, Any]:
+    """Read HOCON. An error names the file, never its content, which may be secret."""
+    if pyhocon is None:
+        raise AnsibleFilterError("from_hocon needs the Python package pyhocon on the controller: see requirements.txt.")
+    try:
+        found: dict[str, Any] = pyhocon.ConfigFactory.parse_string(text).as_plain_ordered_dict()
+    except Exception as error:  # noqa: BLE001 -- the parser raises many kinds
+        raise AnsibleFilterError(f"{name} cannot be read as HOCON ({type(error).__name__}).") from None
+    return found
+
+
 class FilterModule:
     """Filters for ClearML's configuration files."""
 
-    def filters(self) -> dict[str, Callable[..., str]]:
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"to_hocon": to_hocon}
+        return {"from_hocon": from_hocon, "to_hocon": to_hocon}

@@ -65,11 +65,18 @@ options:
   username:
     description: Name of an account that logs in with a password.
     type: str
-    required: true
   password:
-    description: Password of O(username).
+    description: Password of O(username). Without it nobody logs in with a password.
     type: str
-    required: true
+  service_accounts:
+    description: Further key pairs that must work, C(access_key) and C(secret_key) by the account's name.
+    type: dict
+    default: {}
+  queues:
+    description: Names of queues that must exist.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds to wait for each answer.
     type: int
@@ -166,9 +173,11 @@ class Verifier:
     files: Service
     stored_files_url: str
     key_pair: tuple[str, str]
-    account: tuple[str, str]
+    account: tuple[str, str | None] | None
     async_delete_timeout: int
     published_keys: bool
+    service_accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    queues: list[str] = field(default_factory=list)
     check_mode: bool = False
     token: str = ""
     project: str = ""
@@ -335,10 +344,24 @@ class Verifier:
         self.token = self.log_in("logging in with the key pair", basic(*self.key_pair))
         return "got a token"
 
-    def log_in_with_password(self) -> str:
+    def log_in_with_password(self, username: str, password: str) -> str:
         """Log in as people do."""
-        self.log_in("logging in with name and password", basic(*self.account))
+        self.log_in("logging in with name and password", basic(username, password))
         return "got a token"
+
+    def log_in_with_service_accounts(self) -> str:
+        """Log in as each agent and the like does."""
+        for name, pair in self.service_accounts.items():
+            self.log_in(f"logging in as the service account {name}", basic(*pair))
+        return ", ".join(self.service_accounts)
+
+    def find_queues(self) -> str:
+        """See that agents and people find the queues that they were told of."""
+        found = self.call("listing the queues", "queues.get_all", {"only_fields": ["name"]}).get("queues") or []
+        names = [str(as_dict(queue).get("name")) for queue in found]
+        if missing := [name for name in self.queues if name not in names]:
+            raise ServiceError(f"{self.api} has no queue {', '.join(missing)}: run playbooks/deploy.yml.")
+        return ", ".join(self.queues)
 
     def upload(self) -> str:
         """Upload bytes that a careless server would change."""
@@ -490,9 +513,8 @@ class Verifier:
         self.project_must_be_gone()
         return "deleted and gone"
 
-    def log_in_by_name(self) -> str:
+    def log_in_by_name(self, name: str) -> str:
         """Try to log in without a password."""
-        name = self.account[0]
         for authorization in (None, basic(name, "")):
             answer = self.ask_api("being tried with a login by name alone", "auth.login", None, authorization)
             self.refuse(self.api, answer, "a login without a password", "turn on auth.fixed_users", (401,))
@@ -536,7 +558,14 @@ class Verifier:
         yield Step("reach the apiserver through the web server", self.web_forwards)
         yield Step("see how one may log in", self.login_modes, (api,))
         yield Step(key, self.log_in_with_key, (api,))
-        yield Step("log in with name and password", self.log_in_with_password, (api,))
+        username, password = self.account or (None, None)
+        if username and password:
+            log_in = partial(self.log_in_with_password, username, password)
+            yield Step("log in with name and password", log_in, (api,))
+        if self.service_accounts:
+            yield Step("log in as each service account", self.log_in_with_service_accounts, (api,))
+        if self.queues:
+            yield Step("find the queues", self.find_queues, (key,))
 
         project, task, scalar = "create a project", "create a task", "report a scalar"
         upload, artifact, remove_task = "upload a file", "upload the task's artifact", "delete the task"
@@ -558,7 +587,8 @@ class Verifier:
             )
         yield Step("delete the project", self.remove_project, (project, remove_task), writes=True)
 
-        yield Step("be refused a login by name alone", self.log_in_by_name, (api,))
+        if username:
+            yield Step("be refused a login by name alone", partial(self.log_in_by_name, username), (api,))
         if self.published_keys:
             yield Step("be refused the published key pairs", self.published_key_pairs, (api,))
             yield Step("be refused a token of the published secret", self.published_token_secret, (api,))
@@ -610,7 +640,8 @@ class Verifier:
 
     def without_secrets(self, text: str) -> str:
         """Servers should not repeat secrets in their answers; this makes sure that they go no further."""
-        for secret in (self.token, self.key_pair[1], self.account[1]):
+        pairs = [self.key_pair, *self.service_accounts.values(), *([self.account] if self.account else [])]
+        for secret in (self.token, *(pair[1] for pair in pairs)):
             if secret:
                 text = text.replace(secret, "********")
         return text
@@ -626,8 +657,10 @@ def main() -> None:
             "stored_files_url": {"type": "str"},
             "access_key": {"type": "str", "required": True, "no_log": False},
             "secret_key": {"type": "str", "required": True, "no_log": True},
-            "username": {"type": "str", "required": True},
-            "password": {"type": "str", "required": True, "no_log": True},
+            "username": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+            "service_accounts": {"type": "dict", "default": {}, "no_log": True},
+            "queues": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 30},
             "async_delete_timeout": {"type": "int", "default": 60},
             "published_keys": {"type": "bool", "default": True, "no_log": False},
@@ -651,9 +684,13 @@ def main() -> None:
         files=Service("fileserver", params["files_url"], params["timeout"]),
         stored_files_url=params["stored_files_url"],
         key_pair=(params["access_key"], params["secret_key"]),
-        account=(params["username"], params["password"]),
+        account=(params["username"], params["password"]) if params["username"] else None,
         async_delete_timeout=params["async_delete_timeout"],
         published_keys=params["published_keys"],
+        service_accounts={
+            name: (pair["access_key"], pair["secret_key"]) for name, pair in params["service_accounts"].items()
+        },
+        queues=params["queues"],
         check_mode=module.check_mode,
     ).run()
     failures = [step["detail"] for step in steps if step["ok"] is False]
