@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +18,13 @@ from helpers.platform import Platform
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A fresh copy that is not started."""
-    return Project(Path(shutil.copytree(ROOT / "compose", tmp_path / "compose")))
+    return Project.copy(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The plain stack, up and healthy; removed with its data at the end."""
-    project = Project(Path(shutil.copytree(ROOT / "compose", tmp_path_factory.mktemp("stack") / "compose")))
+    project = Project.copy(tmp_path_factory.mktemp("stack"))
     web, api, files = free_ports(3)
     project.write_env(
         COMPOSE_PROJECT_NAME=PROJECT,

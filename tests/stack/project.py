@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = "clearml-stack-test"
+# Another name lets two of these stacks run side by side.
+PROJECT = os.environ.get("CLEARML_STACK_TEST_PROJECT", "clearml-stack-test")
 REGISTRY_PREFIX = "127.0.0.1:15000/"
 
 
@@ -21,6 +24,11 @@ class Project:
 
     directory: Path
     settings: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def copy(cls, folder: Path) -> Project:
+        """A fresh copy in a folder, without an .env."""
+        return cls(Path(shutil.copytree(ROOT / "compose", folder / "compose")))
 
     def write_env(self, **settings: str) -> None:
         """Start from .env.example, as a person would, and set the given values."""
@@ -43,6 +51,11 @@ class Project:
         if check:
             assert result.returncode == 0, f"docker compose {' '.join(arguments)}\n{result.stdout}\n{result.stderr}"
         return result
+
+    def config(self) -> dict[str, Any]:
+        """The project as Compose understands it."""
+        config: dict[str, Any] = json.loads(self.compose("config", "--format", "json").stdout)
+        return config
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """The project's containers, by the name of their service."""

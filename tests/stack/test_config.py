@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-from typing import Any
 
 import pytest
 from tests.stack.project import ROOT, Project
@@ -23,12 +21,6 @@ def set_up(project: Project, overlays: tuple[str, ...], **settings: str) -> None
     project.write_env(**chosen)
 
 
-def rendered(project: Project) -> dict[str, Any]:
-    """The project as Compose understands it."""
-    config: dict[str, Any] = json.loads(project.compose("config", "--format", "json").stdout)
-    return config
-
-
 def test_no_overlay_is_forgotten() -> None:
     files = {path.name for path in (ROOT / "compose").glob("*.yml")}
     assert files == {"docker-compose.yml", "stack.yml", *OVERLAYS}
@@ -44,7 +36,7 @@ def test_is_valid(project: Project, overlays: tuple[str, ...], release: str) -> 
 def test_the_example_is_complete(project: Project) -> None:
     """`cp .env.example .env` is all that has to be done."""
     project.write_env()
-    assert len(rendered(project)["services"]) == 8
+    assert len(project.config()["services"]) == 8
 
 
 @pytest.mark.parametrize("setting", ["CLEARML_RELEASE", "CLEARML_FILES_HOST"])
@@ -64,20 +56,20 @@ def test_a_missing_data_root_is_named(project: Project) -> None:
 
 def test_databases_are_published_by_the_overlay_alone(project: Project) -> None:
     set_up(project, ())
-    assert [name for name in DATABASES if rendered(project)["services"][name].get("ports")] == []
+    assert [name for name in DATABASES if project.config()["services"][name].get("ports")] == []
     set_up(project, ("debug-ports.yml",))
-    services = rendered(project)["services"]
+    services = project.config()["services"]
     published = {(port["host_ip"], port["published"]) for name in DATABASES for port in services[name]["ports"]}
     assert published == {("127.0.0.1", port) for port in ("27017", "9200", "9300", "6379")}
 
 
 def test_a_mirror_redirects_every_image(project: Project) -> None:
     set_up(project, (), CLEARML_REGISTRY_PREFIX="mirror.example.com/")
-    images = {service["image"] for service in rendered(project)["services"].values()}
+    images = {service["image"] for service in project.config()["services"].values()}
     assert images
     assert [image for image in images if not image.startswith("mirror.example.com/")] == []
 
 
 def test_managed_secrets_switches_the_one_shot_service_off(project: Project) -> None:
     set_up(project, ("managed-secrets.yml",))
-    assert "clearml-secrets" not in rendered(project)["services"]
+    assert "clearml-secrets" not in project.config()["services"]
