@@ -70,7 +70,8 @@ class Checker:
             yield from self._look_inside(label, path, value, option["options"], secret=secret)
         elif isinstance(value, Mapping):
             for key, item in value.items():
-                yield from self._look(f"{label}.{key}", f"{path}.*", item, {"type": "raw"}, secret=secret)
+                inner = f"{path}.{key}" if f"{path}.{key}" in self._forms else f"{path}.*"
+                yield from self._look(f"{label}.{key}", inner, item, {"type": "raw"}, secret=secret)
         elif isinstance(value, (list, tuple)):
             element = {**option, "type": option.get("elements", "raw")}
             for number, item in enumerate(value):
@@ -144,6 +145,8 @@ def _plain_type(value: object) -> str:
 
 def what_is_wrong(value: object) -> str:
     """Say what is unusual about a secret without telling it: its length, and the first sign that is odd."""
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+        return f"is {shown(value, secret=True)}"
     text = str(value)
     odd = next((sign for sign in text if not (sign.isascii() and sign.isalnum())), None)
     if odd is not None:
@@ -209,7 +212,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         folder = Path(variables["role_path"])
         known = self._declared(folder)
         sentences = unknown(
-            sorted(variables.keys() - set(arguments["facts"])),
+            # What begins with _ is the roles' own.
+            sorted(name for name in variables if not name.startswith("_") and name not in arguments["facts"]),
             role=folder.name,
             roles=[other.name for other in folder.parent.iterdir() if other.is_dir()],
             known=known,
@@ -259,7 +263,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _declared(self, folder: Path) -> dict[str, Any]:
         """Return the options of all entry points of a role."""
         specs = self._loader.load_from_file(str(folder / "meta" / "argument_specs.yml"))["argument_specs"]
-        return {name: option for entry in specs.values() for name, option in (entry.get("options") or {}).items()}
+        # What another entry point requires may be absent while main's preflight runs.
+        return {
+            name: option if entry_point == "main" else {**option, "required": False}
+            for entry_point, spec in specs.items()
+            for name, option in (spec.get("options") or {}).items()
+        }
 
     def _defaults(self, folder: Path) -> dict[str, Any]:
         """Return a role's defaults as they are written, templates unresolved."""

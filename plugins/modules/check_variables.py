@@ -33,7 +33,8 @@ options:
         type: str
         required: true
       variables:
-        description: The variables, with V([]) for each element of a list and V(.key) for the key of a mapping.
+        description: >-
+          The variables, with V([]) for each element of a list, V(.key) for a key of a mapping and V(.*) for all of them.
         type: list
         elements: str
         required: true

@@ -100,6 +100,7 @@ def test_lists_and_mappings_are_looked_into(problems: Callable[..., list[str]]) 
         ({"a": "x", "b": "1"}, "v.*", "v.a is x: it must be RIGHT."),
         (["1", "x"], "v[]", "v[1] is x: it must be RIGHT."),
         ([{"a": "x"}], "v[].*", "v[0].a is x: it must be RIGHT."),
+        ([{"a": "x", "b": "y"}], "v[].b", "v[0].b is y: it must be RIGHT."),
     ],
 )
 def test_a_form_reaches_what_a_value_holds(
@@ -114,7 +115,9 @@ def test_a_form_reaches_what_a_value_holds(
         ("shh#secret", "v.token has 10 characters, among them '#': it must be RIGHT."),
         ("12345", "v.token has 5 characters, all of them digits: it must be RIGHT."),
         ("Ünseen", "v.token has 6 characters, among them an unusual one: it must be RIGHT."),
-        (7654321, "v.token is a number (not shown): it must be RIGHT."),
+        # A number would do as a string.
+        (7654321, "v.token has 7 characters, all of them digits: it must be RIGHT."),
+        (True, "v.token is true or false (not shown): it must be RIGHT."),
         (["Hidden"], "v.token is a list (not shown): it must be RIGHT."),
     ],
 )
@@ -123,10 +126,9 @@ def test_a_secret_is_described_and_not_told(
 ) -> None:
     options = {"token": {"type": "str"}}
     form = {"form": "^[a-z]{20}$", "path": "v.token"}
-    if isinstance(value, int):
-        # A number would do as a string, so it is the form that it does not have.
-        told = "v.token has 7 characters, all of them digits: it must be RIGHT."
     assert problems({"token": value}, **form, type="dict", options=options) == [told]
+    # Where the keys of a mapping are not declared, too.
+    assert problems({"token": value}, **form, type="dict") == [told]
 
 
 def test_no_log_makes_a_secret(problems: Callable[..., list[str]]) -> None:
