@@ -39,8 +39,8 @@ SERVICES = (
     ),
 )
 NAMES = tuple(service.name for service in SERVICES)
-DATABASES = ("clearml-mongo", "clearml-elastic", "clearml-redis")
-DATABASE_PORTS = (27017, 9200, 9300, 6379)
+DATABASE_PORTS = {"clearml-mongo": (27017,), "clearml-elastic": (9200, 9300), "clearml-redis": (6379,)}
+DATABASES = tuple(DATABASE_PORTS)
 
 
 def role_defaults(role: str) -> dict[str, Any]:
@@ -56,5 +56,6 @@ def release_images(release: str) -> dict[str, str]:
 
 
 def in_bytes(size: str) -> int:
-    """Bytes of a size in Docker's form, such as 512m."""
-    return int(size[:-1]) << {"k": 10, "m": 20, "g": 30}[size[-1]]
+    """Bytes of a size in Docker's form (512m) or in Elasticsearch's (5gb)."""
+    size = size.removesuffix("b")
+    return int(size[:-1]) << {"k": 10, "m": 20, "g": 30, "t": 40}[size[-1]]

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import os
 
 import pytest
 import testinfra.host
 import yaml
 
 from helpers.containers import Inspected, inspect
-from helpers.expected import role_defaults
 from helpers.platform import Platform
+from helpers.variables import Variables
 
 
 @pytest.fixture(scope="module")
-def variables(host: testinfra.host.Host) -> dict[str, Any]:
-    """The role's variables on this host: its defaults, and the scenario's own values over them."""
-    return {**role_defaults("clearml_server"), **host.ansible.get_variables()}
+def variables(host: testinfra.host.Host) -> Variables:
+    """The roles' variables on this host: their defaults, and the scenario's own values over them."""
+    return Variables(os.environ["MOLECULE_INVENTORY_FILE"], host.backend.name)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def containers(host: testinfra.host.Host) -> Inspected:
 
 
 @pytest.fixture
-def secrets(host: testinfra.host.Host, variables: dict[str, Any]) -> dict[str, str]:
+def secrets(host: testinfra.host.Host, variables: Variables) -> dict[str, str]:
     """What secrets.yml holds now."""
     content = host.file(f"{variables['clearml_server_data_root']}/secrets.yml").content_string
     kept: dict[str, str] = yaml.safe_load(content)
@@ -35,7 +35,7 @@ def secrets(host: testinfra.host.Host, variables: dict[str, Any]) -> dict[str, s
 
 
 @pytest.fixture(scope="module")
-def credentials(host: testinfra.host.Host, variables: dict[str, Any]) -> dict[str, str]:
+def credentials(host: testinfra.host.Host, variables: Variables) -> dict[str, str]:
     """The operator's account and the service account's key."""
     found: dict[str, str] = json.loads(
         host.file(f"{variables['clearml_server_data_root']}/client/credentials.json").content_string
@@ -44,13 +44,13 @@ def credentials(host: testinfra.host.Host, variables: dict[str, Any]) -> dict[st
 
 
 @pytest.fixture(scope="module")
-def platform(host: testinfra.host.Host, variables: dict[str, Any]) -> Platform:
+def platform(host: testinfra.host.Host, variables: Variables) -> Platform:
     """A client inside the host."""
     bind = variables["clearml_server_bind_address"]
     address = "127.0.0.1" if bind == "0.0.0.0" else bind
     ports = (variables[f"clearml_server_{name}_port"] for name in ("api", "web", "files"))
     api, web, files = (f"http://{address}:{port}" for port in ports)
-    return Platform(host.backend.host, api, web, files)
+    return Platform(host.backend.name, api, web, files)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ set -eu
 
 find / -xdev \
     \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/log \
-    -o -path /root/.ansible -o -path '/var/cache/apt/*.bin' -o -path /var/lib/systemd -o -name __pycache__ \) -prune \
+    -o -name .ansible -o -path '/var/cache/apt/*.bin' -o -path /var/lib/systemd -o -name __pycache__ \) -prune \
     -o -type d -printf 'dir %u:%g %m %p\n' \
     -o -printf 'file %u:%g %m %s %TY-%Tm-%TdT%TH:%TM:%TS %p\n' | sort -k 5
 dpkg-query --show --showformat 'package ${Package} ${Version} ${db:Status-Abbrev}\n'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 import testinfra.host
@@ -13,6 +12,7 @@ from helpers.containers import inspect, touched
 from helpers.expected import DATABASES, NAMES, ROOT, in_bytes
 from helpers.platform import Platform
 from helpers.playbooks import deploy
+from helpers.variables import Variables
 
 READERS = {
     "CLEARML_MONGO_MEMORY": ["clearml-mongo"],
@@ -39,7 +39,7 @@ def with_dependants(names: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("setting", READERS)
-def test_what_a_setting_restarts(host: testinfra.host.Host, variables: dict[str, Any], setting: str) -> None:
+def test_what_a_setting_restarts(host: testinfra.host.Host, variables: Variables, setting: str) -> None:
     """What Compose would do if this setting alone were another."""
     project = f"{variables['clearml_server_data_root']}/compose"
     plan = host.run(f"cd %s && {setting}=600m docker compose up --detach --dry-run", project)
@@ -47,7 +47,7 @@ def test_what_a_setting_restarts(host: testinfra.host.Host, variables: dict[str,
     assert set(re.findall(r"Container (\S+) +Recreate\b", plan.stderr)) == with_dependants(READERS[setting])
 
 
-def test_one_service_restarts_alone(host: testinfra.host.Host, variables: dict[str, Any]) -> None:
+def test_one_service_restarts_alone(host: testinfra.host.Host, variables: Variables) -> None:
     """What Compose really does."""
     before = inspect(host)
     host.check_output(

@@ -17,6 +17,7 @@ from helpers.expected import DATABASES, NAMES, in_bytes
 from helpers.inside import python_meanwhile, run_python
 from helpers.platform import Platform
 from helpers.playbooks import EPHEMERAL, deploy
+from helpers.variables import Variables
 
 WRITE = """
 import json, sys
@@ -55,20 +56,20 @@ class Planted:
 
 
 @pytest.fixture(scope="module")
-def planted(host: testinfra.host.Host, variables: dict[str, Any]) -> Planted:
+def planted(host: testinfra.host.Host, variables: Variables) -> Planted:
     """Change one secret in secrets.yml and deploy, while the lists of processes are watched."""
     path = f"{variables['clearml_server_data_root']}/secrets.yml"
     before: dict[str, str] = yaml.safe_load(host.file(path).content_string)
     value = "P" + "".join(random_values.choice(string.ascii_uppercase + string.digits) for _ in range(59))
     changed = yaml.safe_dump({**before, "tests_secret": value})
-    run_python(host.backend.host, WRITE, [path, changed])
+    run_python(host.backend.name, WRITE, [path, changed])
     containers_before = inspect(host)
-    with python_meanwhile(host.backend.host, WATCH, {**before, "tests_secret": value}) as watched:
+    with python_meanwhile(host.backend.name, WATCH, {**before, "tests_secret": value}) as watched:
         deploy()
     return Planted("tests_secret", value, before, containers_before, inspect(host), watched)
 
 
-def test_the_planted_secret_is_used(host: testinfra.host.Host, variables: dict[str, Any], planted: Planted) -> None:
+def test_the_planted_secret_is_used(host: testinfra.host.Host, variables: Variables, planted: Planted) -> None:
     content = host.file(f"{variables['clearml_server_data_root']}/config/secure.conf").content_string
     assert planted.value in content
     assert planted.before[planted.name] not in content
@@ -85,7 +86,7 @@ def test_the_services_read_it(planted: Planted, platform: Platform, secrets: dic
     assert platform.login(secrets["tests_key"], planted.before[planted.name]).status == 401
 
 
-def test_what_the_run_before_changed_is_taken_back(planted: Planted, variables: dict[str, Any]) -> None:
+def test_what_the_run_before_changed_is_taken_back(planted: Planted, variables: Variables) -> None:
     memory = planted.containers_after["clearml-webserver"]["HostConfig"]["Memory"]
     assert memory == in_bytes(variables["clearml_server_webserver_memory"])
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 import testinfra.host
 
 from helpers.containers import Inspected, condition
-from helpers.expected import DATABASES, NAMES, SERVICES, Service, in_bytes, release_images, role_defaults
+from helpers.expected import DATABASES, NAMES, SERVICES, Service, in_bytes, release_images
+from helpers.variables import Variables
 
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 
@@ -24,7 +24,7 @@ def test_is_well(containers: Inspected, service: Service) -> None:
 
 
 @each_service
-def test_runs_its_pinned_image(containers: Inspected, variables: dict[str, Any], service: Service) -> None:
+def test_runs_its_pinned_image(containers: Inspected, variables: Variables, service: Service) -> None:
     images = release_images(str(variables["clearml_server_release"]))
     container = containers[service.name]
     assert container["Config"]["Image"] == variables["clearml_server_registry_prefix"] + images[service.image]
@@ -32,9 +32,7 @@ def test_runs_its_pinned_image(containers: Inspected, variables: dict[str, Any],
 
 
 @each_service
-def test_memory_limit(
-    host: testinfra.host.Host, containers: Inspected, variables: dict[str, Any], service: Service
-) -> None:
+def test_memory_limit(host: testinfra.host.Host, containers: Inspected, variables: Variables, service: Service) -> None:
     """As the engine was told, and as the kernel enforces it."""
     limit = in_bytes(variables[service.memory])
     container = containers[service.name]
@@ -45,7 +43,7 @@ def test_memory_limit(
 
 
 @each_service
-def test_logs_are_rotated(containers: Inspected, variables: dict[str, Any], service: Service) -> None:
+def test_logs_are_rotated(containers: Inspected, variables: Variables, service: Service) -> None:
     assert containers[service.name]["HostConfig"]["LogConfig"] == {
         "Type": "json-file",
         "Config": {
@@ -84,14 +82,14 @@ def test_processes_cannot_gain_privileges(host: testinfra.host.Host, containers:
         assert fields["Uid"].split()[0] == ("1000" if service.name == "clearml-elastic" else "999")
 
 
-def test_heap_is_half_of_the_limit(host: testinfra.host.Host, variables: dict[str, Any]) -> None:
+def test_heap_is_half_of_the_limit(host: testinfra.host.Host, variables: Variables) -> None:
     answer = host.check_output("docker exec clearml-elastic curl -fsS http://localhost:9200/_nodes/jvm")
     (node,) = json.loads(answer)["nodes"].values()
     share = node["jvm"]["mem"]["heap_max_in_bytes"] / in_bytes(variables["clearml_server_elastic_memory"])
     assert 0.45 <= share <= 0.55
 
 
-def test_watermarks(host: testinfra.host.Host, variables: dict[str, Any]) -> None:
+def test_watermarks(host: testinfra.host.Host, variables: Variables) -> None:
     """All three as set, and in an order that warns before it blocks."""
     answer = host.check_output(
         "docker exec clearml-elastic curl -fsS 'http://localhost:9200/_nodes/settings?flat_settings=true'"
@@ -102,12 +100,12 @@ def test_watermarks(host: testinfra.host.Host, variables: dict[str, Any]) -> Non
         for name, setting in (("low", "low"), ("high", "high"), ("flood", "flood_stage"))
     }
     assert watermarks == {name: variables[f"clearml_server_elastic_watermark_{name}"] for name in watermarks}
-    sizes = [float(watermarks[name].removesuffix("gb")) for name in ("low", "high", "flood")]
+    sizes = [in_bytes(watermarks[name]) for name in ("low", "high", "flood")]
     assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == 3
 
 
-def test_memory_maps(host: testinfra.host.Host) -> None:
+def test_memory_maps(host: testinfra.host.Host, variables: Variables) -> None:
     """The kernel has it now, and after the next boot."""
     value = host.sysctl("vm.max_map_count")
-    assert value >= role_defaults("host")["host_max_map_count"]
+    assert value >= variables["host_max_map_count"]
     assert f"vm.max_map_count={value}" in host.file("/etc/sysctl.d/99-clearml.conf").content_string

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import testinfra.host
 
 from helpers.containers import Inspected
 from helpers.inside import run_python
+from helpers.variables import Variables
 
 OWNERS = {
     ".": (0, 0, 0o755),
@@ -49,25 +48,23 @@ print(json.dumps({"read": read, "secrets": found}))
 
 
 @pytest.mark.parametrize("path", OWNERS)
-def test_owner_and_mode(host: testinfra.host.Host, variables: dict[str, Any], path: str) -> None:
+def test_owner_and_mode(host: testinfra.host.Host, variables: Variables, path: str) -> None:
     file = host.file(f"{variables['clearml_server_data_root']}/{path}")
     assert file.exists
     assert (file.uid, file.gid, file.mode) == OWNERS[path]
 
 
 def test_no_secret_is_in_a_file_that_others_may_read(
-    host: testinfra.host.Host, variables: dict[str, Any], secrets: dict[str, str]
+    host: testinfra.host.Host, variables: Variables, secrets: dict[str, str]
 ) -> None:
     """Whatever file it is: somebody without rights looks for it, so that directories on the way count as well."""
     roots = [variables["clearml_server_data_root"], "/etc", "/home", "/srv", "/tmp", "/usr/local", "/var"]
-    found = run_python(host.backend.host, READ_ALL, [roots, secrets], user="nobody")
+    found = run_python(host.backend.name, READ_ALL, [roots, secrets], user="nobody")
     assert found["read"] > 100, "too few files were read to prove anything"
     assert found["secrets"] == []
 
 
-def test_the_data_is_in_the_directories(
-    host: testinfra.host.Host, variables: dict[str, Any], containers: Inspected
-) -> None:
+def test_the_data_is_in_the_directories(host: testinfra.host.Host, variables: Variables, containers: Inspected) -> None:
     """Each volume is bound to its directory under the data root, and nothing else is written to the host."""
     root = variables["clearml_server_data_root"]
     bound = {
@@ -97,7 +94,7 @@ def test_the_configuration_cannot_be_written_by_containers(containers: Inspected
     assert sorted(mounts) == [("clearml-async-delete", False), ("clearml-fileserver", False), ("clearml-server", False)]
 
 
-def test_plain_compose_sees_the_same_project(host: testinfra.host.Host, variables: dict[str, Any]) -> None:
+def test_plain_compose_sees_the_same_project(host: testinfra.host.Host, variables: Variables) -> None:
     """What an operator types on the host works, and would change nothing."""
     project = f"{variables['clearml_server_data_root']}/compose"
     services = host.check_output("cd %s && docker compose ps --services | sort", project).splitlines()

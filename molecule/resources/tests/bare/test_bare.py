@@ -19,7 +19,7 @@ def test_the_check_announced_changes() -> None:
 
 
 def test_the_check_changed_nothing(host: testinfra.host.Host) -> None:
-    before = (EPHEMERAL / f"bare-{host.backend.host}.txt").read_text().splitlines()
+    before = (EPHEMERAL / f"bare-{host.backend.name}.txt").read_text().splitlines()
     assert len(before) > 1000, "the list of the bare host is not complete"
     script = (ROOT / "molecule" / "resources" / "scripts" / "list-host.sh").read_text()
     after = host.check_output("sh -c %s", script).splitlines()
