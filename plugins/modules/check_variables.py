@@ -34,7 +34,8 @@ options:
         required: true
       variables:
         description: >-
-          The variables, with V([]) for each element of a list, V(.key) for a key of a mapping and V(.*) for all of them.
+          The variables, with V([]) for each element of a list, V(.key) for a key of a mapping, and V(.*) for all
+          of its keys.
         type: list
         elements: str
         required: true
