@@ -11,7 +11,7 @@ import pytest
 from clearml_lab.apiserver import registry, services
 from clearml_lab.apiserver.envelope import envelope, to_json
 from clearml_lab.apiserver.errors import CATALOG, ApiError, error
-from clearml_lab.apiserver.fields import Field, validate
+from clearml_lab.apiserver.fields import Field, Structure, validate
 
 
 def refusal(name: str, version: str = registry.MAX_VERSION) -> tuple[int, str]:
@@ -147,29 +147,64 @@ def problem(field: Field, data: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-def test_missing_field() -> None:
-    message = "Validation error (error for field 'access_key'. field is required!)"
-    assert problem(Field("access_key", required=True), {}) == message
+TAGS = Field("x", "list", of="str")
+ITEM = Structure("MetadataItem", (Field("key", required=True), Field("value", required=True)))
+ITEMS = Field("x", "list", of=ITEM, shortest=1)
+STATS = Field("x", shape=Structure("MachineStats", (Field("cpu", "list"), Field("memory", "float"))))
+WRONG_TYPE = "value is wrong, expected type"
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "data", "message"),
     [
-        (Field("x"), 5),
-        (Field("x", "int"), "five"),
-        (Field("x", "int"), True),
-        (Field("x", "int", most=10), 11),
-        (Field("x", "int", least=1), 0),
-        (Field("x", "bool"), "true"),
-        (Field("x", "list"), "a"),
-        (Field("x", "dict"), []),
-        (Field("x", choices=("a", "b")), "c"),
+        # Not sent, and sent as nothing: the official server tells them apart.
+        (Field("x", required=True), {}, "error for field 'x'. field is required!"),
+        (Field("x", required=True), {"x": None}, "error for field 'x': field is required!."),
+        (Field("x"), {"x": 5}, f"error for field 'x': ('{WRONG_TYPE} \"str\"', 5)."),
+        (Field("x"), {"x": ["A"]}, f"error for field 'x': ('{WRONG_TYPE} \"str\"', ['a'])."),
+        (Field("x", "int"), {"x": "five"}, "invalid literal for int() with base 10: 'five'"),
+        (Field("x", "int", most=10), {"x": 11}, "error for field 'x': '11' is bigger than maximum ('10').."),
+        (Field("x", "int", least=1), {"x": 0}, "error for field 'x': '0' is lower than minimum ('1').."),
+        (Field("x", "float"), {"x": "y"}, f"error for field 'x': ('{WRONG_TYPE} \"float, int\"', 'y')."),
+        (Field("x", "dict"), {"x": []}, f"error for field 'x': ('{WRONG_TYPE} \"dict\"', [])."),
+        (Field("x", choices=("a", "b")), {"x": "c"}, "error for field 'x': value 'c' is not a valid choice.."),
+        (TAGS, {"x": "a"}, f"error for field 'x': ('{WRONG_TYPE} \"list\"', 'a')."),
+        (TAGS, {"x": [5]}, 'error for field \'x\': all items must be instances of "str", and not "int"..'),
+        (ITEMS, {}, "error for field 'x'. value '[]' length is lower than allowed minimum '1'."),
+        (ITEMS, {"x": []}, "error for field 'x': value '[]' length is lower than allowed minimum '1'.."),
+        (ITEMS, {"x": ["y"]}, 'error for field \'x\': all items must be instances of "metadataitem", and not "str"..'),
+        (
+            ITEMS,
+            {"x": [{"key": "y"}]},
+            "error for field 'x': (\"error for field 'value'.\", validationerror('field is required!')).",
+        ),
+        (
+            ITEMS,
+            {"x": [{"key": "y", "value": 5}]},
+            f"error for field 'x': error for field 'value': ('{WRONG_TYPE} \"str\"', 5)..",
+        ),
+        (STATS, {"x": 5}, f"error for field 'x': ('{WRONG_TYPE} \"machinestats\"', 5)."),
+        (STATS, {"x": {"cpu": 5}}, f"error for field 'x': error for field 'cpu': ('{WRONG_TYPE} \"list\"', 5).."),
     ],
 )
-def test_wrong_field(field: Field, value: Any) -> None:
-    assert problem(field, {"x": value}).startswith("Validation error (")
+def test_wrong_field(field: Field, data: dict[str, Any], message: str) -> None:
+    assert problem(field, data) == f"Validation error ({message})"
+
+
+def test_what_was_sent_is_looked_at_before_what_is_missing() -> None:
+    fields = [Field("a", required=True), Field("z", "int")]
+    with pytest.raises(ApiError, match="invalid literal"):
+        validate(fields, {"z": "y"})
+
+
+def test_missing_fields_are_named_in_alphabetical_order() -> None:
+    with pytest.raises(ApiError, match="'company'"):
+        validate([Field("name", required=True), Field("company", required=True)], {})
 
 
 def test_good_fields_are_kept_and_missing_ones_defaulted() -> None:
-    fields = [Field("n", "int", default=5), Field("force", "bool", default=False), Field("m", "int")]
-    assert validate(fields, {"m": "7", "other": [1]}) == {"n": 5, "force": False, "m": 7, "other": [1]}
+    fields = [Field("n", "int", default=5), Field("force", "bool", default=False), Field("m", "int"), TAGS, STATS]
+    assert validate(fields[:3], {"m": "7", "other": [1]}) == {"n": 5, "force": False, "m": 7, "other": [1]}
+    assert validate([fields[1]], {"force": "yes"}) == {"force": True}
+    assert validate([TAGS], {"x": ["a"]}) == {"x": ["a"]}
+    assert validate([STATS], {"x": {"cpu": [1], "unknown": 2}}) == {"x": {"cpu": [1]}}

@@ -53,3 +53,8 @@ def test_projection_shows_only_what_was_asked_for() -> None:
 def test_projection_leaves_out() -> None:
     item = {"id": "x", "execution": {"queue": "q", "parameters": {}}, "path": []}
     assert project(item, [], ["path", "execution.parameters", "no.such"]) == {"id": "x", "execution": {"queue": "q"}}
+
+
+def test_projection_below_a_list() -> None:
+    item = {"entries": [{"task": "a", "added": 1}, {"task": "b", "added": 2}], "none": []}
+    assert project(item, ["entries.task", "none.x"]) == {"entries": [{"task": "a"}, {"task": "b"}], "none": []}

@@ -25,6 +25,7 @@ from . import fixed_users, templates
 from .call import Server
 from .fixed_users import FixedUser
 from .services import queues
+from .services import users as user_service
 
 log = logging.getLogger("clearml.boot")
 SCHEMA_VERSIONS = (
@@ -167,8 +168,7 @@ def _ensure_accounts(config: Config, mongo: Mongo, company: str) -> None:
         account = {"name": name, "role": settings["role"], "email": email, "credentials": pairs}
         _ensure_account(mongo, f"__{name}__", company, account)
         if settings["role"] == "user" and not mongo.users.get(f"__{name}__"):
-            user = {"company": company, "name": settings["display_name"], "created": now()}
-            mongo.users.insert({"_id": f"__{name}__", **user})
+            user_service.add(mongo, f"__{name}__", company, settings["display_name"])
 
     users: list[FixedUser] = []
     if fixed:
@@ -208,13 +208,12 @@ def _ensure_fixed_user(mongo: Mongo, user: FixedUser) -> None:
     else:
         _ensure_account(mongo, user.id, user.company, {"name": user.name, **account})
     given, _, family = user.name.partition(" ")
-    names = {"name": user.name, "given_name": given, "family_name": family}
+    names = {"given_name": given, "family_name": family}
     if mongo.users.get(user.id, ["_id"]):
-        mongo.users.update(user.id, {"$set": names})
+        mongo.users.update(user.id, {"$set": {"name": user.name, **names}})
     else:
         version = os.environ.get("CLEARML_SERVER_VERSION", "unknown")
-        details = {"company": user.company, "created": now(), "created_in_version": version}
-        mongo.users.insert({"_id": user.id, **names, **details})
+        user_service.add(mongo, user.id, user.company, user.name, created_in_version=version, **names)
 
 
 def _remove_missing(mongo: Mongo, company: str, emails: set[str]) -> None:

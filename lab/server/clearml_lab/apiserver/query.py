@@ -15,6 +15,7 @@ from .errors import ApiError, error
 
 DATE = re.compile(r"^(?P<operator>>=|>|<=|<)?(?P<value>.*)$")
 DATE_OPERATORS = {">=": "$gte", ">": "$gt", "<=": "$lte", "<": "$lt"}
+OPERATOR = "__$"
 LIST_OPERATORS = {"__$all": "all", "__$and": "all", "__$any": "any", "__$or": "any"}
 EVERYTHING: dict[str, Any] = {}
 
@@ -88,7 +89,7 @@ def list_condition(field: str, values: Any) -> dict[str, Any]:
         elif value in LIST_OPERATORS:
             context, legacy = LIST_OPERATORS[value], False
             combine = combine or context
-        elif value.startswith("__$"):
+        elif value.startswith(OPERATOR):
             raise error("fields_value_error", "Unsupported operator", field=field, operator=value)
         else:
             exclude = negate or (legacy and value.startswith("-"))
@@ -130,7 +131,9 @@ def _conditions(kind: Kind, data: Mapping[str, Any]) -> Iterable[dict[str, Any]]
 def _pattern(value: Any) -> str:
     try:
         re.compile(value)
-    except (re.error, TypeError) as ex:
+    except re.error as ex:
+        raise error("invalid_regex", err=ex, extra_info=None) from None
+    except TypeError as ex:
         raise error("fields_value_error", "failed parsing query field", error=ex) from None
     return str(value)
 
@@ -246,11 +249,22 @@ def _fetch(table: Table, query: dict[str, Any], order: list[str], start: int, si
             path = field.lstrip("-").split(".")
             documents.sort(key=lambda item: _sort_key(item, path), reverse=field.startswith("-"))
         return documents[start : start + size]
-    cursor = table.collection.find(query)
-    if order:
-        names = [("_id" if item.lstrip("-") == "id" else item.lstrip("-"), item.startswith("-")) for item in order]
-        cursor = cursor.sort([(name, -1 if descending else 1) for name, descending in names])
-    return list(cursor.skip(start).limit(size))
+    if not order:
+        return list(table.collection.find(query).skip(start).limit(size))
+    names = [
+        ("_id" if item.lstrip("-") == "id" else item.lstrip("-"), -1 if item.startswith("-") else 1) for item in order
+    ]
+    first, direction = names[0]
+    if direction == -1:
+        return list(table.collection.find(query).sort(names).skip(start).limit(size))
+    # What lacks the field comes last in either direction; a database would put it first when it ascends.
+    full = {"$and": [query, {first: {"$exists": True}}, {first: {"$ne": None}}, {first: {"$ne": ""}}]}
+    empty = {"$and": [query, {"$or": [{first: {"$exists": False}}, {first: None}, {first: ""}]}]}
+    documents = list(table.collection.find(full).sort(names).skip(start).limit(size))
+    if len(documents) < size:
+        skipped = max(0, start - table.count(full)) if start else 0
+        documents += table.collection.find(empty).sort(names).skip(skipped).limit(size - len(documents))
+    return documents
 
 
 def _sort_key(item: Any, path: list[str]) -> tuple[int, Any]:
@@ -266,7 +280,6 @@ def _sort_key(item: Any, path: list[str]) -> tuple[int, Any]:
 def _projection(kind: Kind, data: Mapping[str, Any]) -> tuple[list[str], set[str]]:
     """Return the paths to show (all when empty) and those to leave out."""
     asked = data.get("projection") or data.get("only_fields") or []
-    asked = asked if isinstance(asked, list) else [asked]
     shown = [path for path in asked if not path.startswith("-")]
     for path in shown:
         name, _, below = path.partition(".")
@@ -279,12 +292,18 @@ def _projection(kind: Kind, data: Mapping[str, Any]) -> tuple[list[str], set[str
 
 
 def _copy(source: Any, target: dict[str, Any], path: list[str]) -> None:
-    if not isinstance(source, dict) or path[0] not in source:
+    """Copy what is at a path; below a list, of each of its items."""
+    name, *below = path
+    if not isinstance(source, dict) or name not in source:
         return
-    if len(path) == 1:
-        target[path[0]] = source[path[0]]
+    value = source[name]
+    if not below:
+        target[name] = value
+    elif isinstance(value, list):
+        for item, copied in zip(value, target.setdefault(name, [{} for _ in value]), strict=True):
+            _copy(item, copied, below)
     else:
-        _copy(source[path[0]], target.setdefault(path[0], {}), path[1:])
+        _copy(value, target.setdefault(name, {}), below)
 
 
 def _lookup_error(name: str) -> ApiError:

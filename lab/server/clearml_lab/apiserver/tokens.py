@@ -57,7 +57,7 @@ def decode(secret: str, text: str) -> Token:
     try:
         payload = jwt.decode(text, secret, algorithms=["HS256", "HS384", "HS512"])
     except jwt.InvalidTokenError as ex:
-        raise error("invalid_token", "invalid jwt token", reason=ex) from None
+        raise error("invalid_token", "invalid jwt token", reason=ex) from ex
     identity = payload.get("identity") or {}
     if not isinstance(identity, dict) or not {"user", "company", "role"} <= identity.keys():
         raise error("invalid_token", "failed parsing token", reason="token missing identity")

@@ -17,11 +17,13 @@ from ..errors import ApiError, error
 from ..fields import Field
 from ..registry import SYSTEM_ROLES, endpoint
 from ..tokens import Identity
+from . import users
 from .login import guest_mode
 
 MAX_LIFETIME = 31536000
 EMAIL = re.compile(r"^[^@\s]+@[\w-]+(\.[\w-]+)+$")
-ROLES = ("system", "root", "admin", "superuser", "user", "annotator", "guest")
+COMPANY_ROLES = ("admin", "superuser", "user", "annotator", "guest")
+ROLES = (*SYSTEM_ROLES, *COMPANY_ROLES)
 
 
 @endpoint("auth.login", Field("expiration_sec", "int", most=MAX_LIFETIME))
@@ -57,7 +59,7 @@ def validate_token(call: Call) -> dict[str, Any]:
     try:
         token = authentication.read_token(call.server, call.data["token"])
     except ApiError as ex:
-        return {"valid": False, "msg": str(ex)}
+        return {"valid": False, "msg": str(ex.__cause__ or ex)}
     valid = not authentication.is_revoked(call.server, token)
     return {"valid": valid, "user": token.identity.user, "company": token.identity.company}
 
@@ -79,22 +81,37 @@ def create_user(call: Call) -> dict[str, Any]:
     if not call.mongo.companies.get(data["company"], ["_id"]):
         raise error("invalid_id", company=data["company"])
     if not EMAIL.match(data["email"]):
-        problem = "domain validation failed" if "@" in data["email"] else "invalid address"
-        raise error("data_validation_error", email=f"Invalid email address: {data['email']} ({problem})")
+        problem = " (domain validation failed)" if "@" in data["email"] else ""
+        raise error("data_validation_error", email=f"Invalid email address: {data['email']}{problem}")
     user = uuid.uuid4().hex
-    created = now()
     account = {key: data[key] for key in ("name", "company", "role", "email")}
     try:
-        call.mongo.accounts.insert(
-            {"_id": user, **account, "created": created, "credentials": [], "autocreated": False}
-        )
+        call.mongo.accounts.insert({"_id": user, **account, "created": now(), "credentials": [], "autocreated": False})
     except DuplicateKeyError:
         raise error("expected_unique_data", email=data["email"]) from None
-    names = {key: data[key] for key in ("family_name", "given_name", "avatar") if data[key]}
-    call.mongo.users.insert(
-        {"_id": user, "company": data["company"], "name": data["name"], **names, "created": created}
-    )
+    names = {key: data[key] for key in ("family_name", "given_name", "avatar")}
+    users.add(call.mongo, user, data["company"], data["name"], created_in_version=call.server.version, **names)
     return {"id": user}
+
+
+@endpoint(
+    "auth.edit_user",
+    Field("user", required=True),
+    Field("role", choices=COMPANY_ROLES),
+    roles=(*SYSTEM_ROLES, "admin"),
+)
+def edit_user(call: Call) -> dict[str, Any]:
+    """Give an account another role."""
+    role = call.data["role"]
+    if role is None:
+        raise ApiError(500, "No update parameters, would remove data")
+    query = {"_id": call.data["user"], "company": call.company}
+    with call.mongo.accounts.lock:
+        account = call.mongo.accounts.get(query, ["role"])
+        if not account:
+            raise error("invalid_user_id")
+        call.mongo.accounts.update(query, {"$set": {"role": role}})
+    return {"updated": int(account["role"] != role), "fields": {"role": role}}
 
 
 @endpoint("auth.create_credentials", Field("label"))
@@ -105,7 +122,7 @@ def create_credentials(call: Call) -> dict[str, Any]:
     secret = secrets.token_urlsafe(50)
     while secret[0] in "-_":
         secret = secrets.token_urlsafe(50)
-    label = {"label": call.data["label"]} if call.data["label"] else {}
+    label = {"label": call.data["label"]} if call.data["label"] is not None else {}
     query = {"id": call.identity.user, "company": call.company}
     pair = {"key": key, "secret": secret, **label}
     if not call.mongo.accounts.update(_stored(query), {"$push": {"credentials": pair}}):
@@ -189,7 +206,7 @@ def _change_pairs(call: Call, key: str, change: Any) -> bool:
 
 def _shown(pair: dict[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {"access_key": pair["key"]}
-    shown |= {name: pair[name] for name in ("label", "last_used_from") if pair.get(name)}
+    shown |= {name: pair[name] for name in ("label", "last_used_from") if pair.get(name) is not None}
     if pair.get("last_used"):
         shown["last_used"] = pair["last_used"].replace(tzinfo=None)
     return shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Call
+from ..errors import ApiError
 from ..fields import Field
 from ..registry import MAX_VERSION, endpoint
 
@@ -35,5 +36,10 @@ def info_with_api_version(call: Call) -> dict[str, Any]:
 @endpoint("server.config", Field("path"), roles=("root", "system"))
 def config(call: Call) -> dict[str, Any]:
     """Return the configuration, or the part at `path`. Only the whole leaves the secrets out, as it does there."""
-    tree = call.config.get(call.data["path"]) if call.data.get("path") else call.config.tree
+    path = call.data["path"]
+    try:
+        tree = dict(call.config.get(path) if path else call.config.tree)
+    except KeyError:
+        problem = f"Unable to find value for key '{path}' and default value was not provided."
+        raise ApiError(500, f'"{problem}"') from None
     return {key: value for key, value in tree.items() if key != "secure"}

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...stores import now
-from .. import cleanup, query, task_status
+from .. import cleanup, query, queue_entries, task_status
 from ..call import Call
 from ..errors import error
 from ..fields import Field
 from ..registry import endpoint
-from . import queues
 from .projects import touch
 
 TASK_TYPES = (
@@ -163,7 +162,7 @@ def delete(call: Call) -> dict[str, Any]:
     ready = call.mongo.models.count({"task": task["_id"], "ready": True})
     if ready and not force:
         raise error("task_cannot_be_deleted", "has output models, use force=True", task=task["_id"], models=ready)
-    queues.remove_task(call.mongo, task["_id"])
+    queue_entries.forget(call.mongo, task["_id"])
     result = cleanup.delete_task(
         call, task, with_models=call.data["delete_output_models"], external=call.data["delete_external_artifacts"]
     )
