@@ -42,6 +42,7 @@ class Platform:
         self.events: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
         self.writes = 0
+        self.queues = ["default", "services"]
         self.requests: list[str] = []
         self.tokens: list[str] = []
         self.servers = {name: self._server(answer) for name, answer in self._services().items()}
@@ -161,6 +162,8 @@ class Platform:
     def _call(self, endpoint: str, data: Any, role: str | None) -> object:
         if endpoint in ("debug.ping", "login.supported_modes", "auth.login", "users.get_all", "server.config"):
             return self._ask(endpoint, role)
+        if endpoint == "queues.get_all":
+            return {"queues": [{"id": name, "name": name} for name in self.queues]}
         if endpoint == "events.scalar_metrics_iter_histogram":
             return self._histogram(data)
         if endpoint in ("tasks.get_by_id", "projects.get_by_id"):

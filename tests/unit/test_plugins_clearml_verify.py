@@ -43,6 +43,8 @@ def verify(load_plugin: Load, platform: Platform, monkeypatch: pytest.MonkeyPatc
             "account": ACCOUNT,
             "async_delete_timeout": 2,
             "published_keys": True,
+            "service_accounts": {"platform": KEY_PAIR},
+            "queues": ["default"],
         }
         steps: Steps = module.Verifier(**{**settings, **changes}).run()
         return steps
@@ -69,11 +71,31 @@ def test_good_platform(verify: Verify, platform: Platform) -> None:
     steps = verify()
     assert failures(steps) == []
     assert left_out(steps) == []
-    assert len(steps) == 23
+    assert len(steps) == 25
     assert len(set(names(steps))) == len(steps)
     assert all(isinstance(step["ms"], int) and step["detail"] for step in steps)
     assert platform.is_empty()
     assert platform.events  # it really reported something
+
+
+def test_a_service_account_that_is_refused_is_named(verify: Verify) -> None:
+    pairs = {"platform": KEY_PAIR, "robot": ("ROBOTKEY", "robot-secret-marker")}
+    (sentence,) = failures(verify(service_accounts=pairs))
+    assert "while logging in as the service account robot" in sentence
+    assert "robot-secret-marker" not in sentence
+
+
+def test_a_queue_that_is_missing_is_named(verify: Verify) -> None:
+    (sentence,) = failures(verify(queues=["default", "gpu"]))
+    assert "has no queue gpu" in sentence
+
+
+def test_what_is_not_known_is_not_tried(verify: Verify) -> None:
+    steps = verify(account=None, service_accounts={}, queues=[])
+    assert failures(steps) == []
+    assert len(steps) == 21
+    # Of a person whose password is not known, only that the name alone is not enough.
+    assert len(verify(account=(ACCOUNT[0], None))) == 24
 
 
 def test_two_runs_do_not_meet(verify: Verify, platform: Platform) -> None:
@@ -124,6 +146,7 @@ FAULTS: dict[str, list[str]] = {
     "no token": [
         "API answered without a token while logging in with the key pair.",
         "API answered without a token while logging in with name and password.",
+        "API answered without a token while logging in as the service account platform.",
     ],
     "projects.create breaks": [f"API answered {BROKEN} while creating a project."],
     "tasks.create breaks": [f"API answered {BROKEN} while creating a task."],

@@ -1,8 +1,7 @@
-"""The filters to_hocon and bcrypt_hash, on the real parser and the real bcrypt."""
+"""The filters to_hocon and from_hocon, on the real parser."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
 from datetime import date
@@ -10,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import bcrypt
 import pyhocon
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -23,12 +21,6 @@ Ansible = Callable[..., str]
 def to_hocon(load_plugin: Load) -> Callable[..., str]:
     filters: dict[str, Callable[..., str]] = load_plugin("filter/to_hocon").FilterModule().filters()
     return filters["to_hocon"]
-
-
-@pytest.fixture
-def bcrypt_hash(load_plugin: Load) -> Callable[..., str]:
-    filters: dict[str, Callable[..., str]] = load_plugin("filter/bcrypt_hash").FilterModule().filters()
-    return filters["bcrypt_hash"]
 
 
 def read(text: str) -> Any:
@@ -177,54 +169,13 @@ def test_what_would_change_is_refused_by_name(to_hocon: Callable[..., str], data
     assert caught.value.__cause__ is None
 
 
-SALTS = ["abcdefghijklmnopqrstuv", "A" * 22, "." * 22, "/" * 22, "9" * 22, "ABCDEFGHIJ0123456789.z"]
-
-
-@pytest.mark.parametrize("salt", SALTS)
-@pytest.mark.parametrize("password", ["secret", "12345678", "pässwörd", "a#b$c {{ d }}", "x" * 72])
-def test_hash_is_stable_and_right(bcrypt_hash: Callable[..., str], password: str, salt: str) -> None:
-    hashed = bcrypt_hash(password, salt, 4)
-    assert hashed == bcrypt_hash(password, salt, rounds=4)
-    decoded = base64.b64decode(hashed, validate=True)
-    assert decoded.startswith(b"$2b$04$" + salt[:21].encode())
-    assert bcrypt.checkpw(password.encode(), decoded)
-    assert not bcrypt.checkpw(b"wrong", decoded)
-
-
-def test_every_last_letter_is_normalized_as_bcrypt_does(bcrypt_hash: Callable[..., str]) -> None:
-    digits = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-    last = "".join(chr(base64.b64decode(bcrypt_hash("x", "a" * 21 + digit, 4))[28]) for digit in digits)
-    assert last == "." * 16 + "O" * 16 + "e" * 16 + "u" * 16
-
-
-def test_default_cost_is_12(bcrypt_hash: Callable[..., str]) -> None:
-    assert base64.b64decode(bcrypt_hash("x", "a" * 22)).startswith(b"$2b$12$")
-
-
-HASH_REFUSED = {
-    "short salt": (("x", "abc"), "salt must be 22"),
-    "bad letter": (("x", "a" * 21 + "$"), "salt must be 22"),
-    "no string": ((12345678, "a" * 22), "type int"),
-    "too long": (("é" * 37, "a" * 22), "1 to 72 bytes"),
-    "empty": (("", "a" * 22), "1 to 72 bytes"),
-    "nul": (("a\0b", "a" * 22), "no NUL"),
-    "rounds": (("x", "a" * 22, 3), "rounds is 3"),
-}
-
-
-@pytest.mark.parametrize(("arguments", "message"), HASH_REFUSED.values(), ids=HASH_REFUSED.keys())
-def test_bad_passwords_are_refused(bcrypt_hash: Callable[..., str], arguments: tuple[Any, ...], message: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=message):
-        bcrypt_hash(*arguments)
-
-
 def test_in_a_playbook_with_lazy_and_vaulted_values(run_ansible: Ansible, tmp_path: Path) -> None:
     """Ansible hands templates over as lazy containers and vaulted strings as objects of their own."""
     (tmp_path / "vault").write_text("vault-password")
     vaulted = run_ansible("ansible-vault", "encrypt_string", "--vault-password-file", "vault", "s#e$c 1", "--name", "v")
     (tmp_path / "vars.yml").write_text(
-        vaulted + 'digits: "12345678"\nhash: "{{ digits | bcrypt_hash(\'a\' * 22, rounds=4) }}"\n'
-        'data: {vaulted: "{{ v }}", direct: "{{ digits }}", list: [{deep: "{{ hash }}"}], brace: !unsafe "{{ x }}"}\n'
+        vaulted + 'digits: "12345678"\n'
+        'data: {vaulted: "{{ v }}", direct: "{{ digits }}", list: [{deep: "{{ digits }}"}], brace: !unsafe "{{ x }}"}\n'
     )
     (tmp_path / "play.yml").write_text(
         "- hosts: localhost\n  gather_facts: false\n  vars_files: [vars.yml]\n  tasks:\n"
@@ -235,10 +186,19 @@ def test_in_a_playbook_with_lazy_and_vaulted_values(run_ansible: Ansible, tmp_pa
     assert got["vaulted"] == "s#e$c 1"
     assert got["direct"] == "12345678"
     assert got["brace"] == "{{ x }}"
-    assert bcrypt.checkpw(b"12345678", base64.b64decode(got["list"][0]["deep"]))
+    assert got["list"] == [{"deep": "12345678"}]
 
 
-@pytest.mark.parametrize("name", ["to_hocon", "bcrypt_hash"])
+def test_what_cannot_be_read_is_named_and_not_shown(load_plugin: Load) -> None:
+    from_hocon = load_plugin("filter/to_hocon").from_hocon
+    assert from_hocon('a { b = "c" }') == {"a": {"b": "c"}}
+    with pytest.raises(AnsibleFilterError, match=r"^secure\.conf cannot be read as HOCON") as caught:
+        from_hocon("a { b = hunter2-do-not-show", "secure.conf")
+    assert PRIVATE not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", ["to_hocon", "from_hocon", "account_problems", "account_secrets", "account_config"])
 def test_filters_are_documented(run_ansible: Ansible, name: str) -> None:
     documented = json.loads(run_ansible("ansible-doc", "-t", "filter", "--json", name))
     assert documented[name]["doc"]["short_description"]
