@@ -35,11 +35,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._run: dict[str, Any] = {"started": time.time(), "changed": [], "failed": []}
+        self._run: dict[str, Any] = {"started": time.time(), "tasks": 0, "changed": [], "failed": []}
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._run["playbook"] = Path(playbook._file_name).name
         self._run["check"] = bool(context.CLIARGS.get("check"))
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        self._run["tasks"] += 1
+
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        self._run["tasks"] += 1
 
     def v2_runner_on_ok(self, result: Any) -> None:
         if result.is_changed():

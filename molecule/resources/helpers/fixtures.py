@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 import testinfra.host
@@ -17,7 +16,7 @@ from helpers.variables import Variables
 @pytest.fixture(scope="module")
 def variables(host: testinfra.host.Host) -> Variables:
     """The roles' variables on this host: their defaults, and the scenario's own values over them."""
-    return Variables(os.environ["MOLECULE_INVENTORY_FILE"], host.backend.name)
+    return Variables.of(host.backend.name)
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +27,9 @@ def containers(host: testinfra.host.Host) -> Inspected:
 
 @pytest.fixture
 def secrets(host: testinfra.host.Host, variables: Variables) -> dict[str, str]:
-    """What secrets.yml holds now."""
+    """The secrets in use: those that secrets.yml holds now, unless the inventory has its own."""
     content = host.file(f"{variables['clearml_server_data_root']}/secrets.yml").content_string
-    kept: dict[str, str] = yaml.safe_load(content)
-    return kept
+    return {**yaml.safe_load(content), **variables["clearml_server_secrets"]}
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ class Run:
     check: bool
     started: float
     ended: float
+    tasks: int
     changed: list[str]
     failed: list[str]
 
@@ -33,10 +35,15 @@ def runs(playbook: str) -> list[Run]:
     return [run for run in (Run(**json.loads(line)) for line in lines) if run.playbook == playbook]
 
 
+def command(playbook: str, *arguments: str) -> list[str]:
+    """How to run a playbook of this repository on the scenario's hosts."""
+    return ["ansible-playbook", "--inventory", os.environ["MOLECULE_INVENTORY_FILE"], playbook, *arguments]
+
+
 def ansible_playbook(playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a playbook of this repository on the scenario's hosts, with its whole output kept."""
+    """Run a playbook, with its whole output kept."""
     return subprocess.run(
-        ["ansible-playbook", "--inventory", os.environ["MOLECULE_INVENTORY_FILE"], playbook, *arguments],
+        command(playbook, *arguments),
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
         stdout=subprocess.PIPE,
@@ -52,3 +59,24 @@ def deploy(*arguments: str) -> Run:
     result = ansible_playbook("playbooks/deploy.yml", "--diff", "-vvv", *arguments)
     assert result.returncode == 0, result.stdout[-5000:]
     return runs("deploy.yml")[-1]
+
+
+def killed(playbook: str, task: int, delay: float, *arguments: str) -> str:
+    """Run a playbook that is killed some time after the beginning of a task; return what it printed until then."""
+    # To a file: what survives the run, such as SSH's shared connection, would keep a pipe open.
+    output = EPHEMERAL / "killed.log"
+    plugins = f"{os.environ['ANSIBLE_CALLBACKS_ENABLED']},kill_run"
+    settings = {"ANSIBLE_CALLBACKS_ENABLED": plugins, "KILL_RUN_TASK": str(task), "KILL_RUN_DELAY": str(delay)}
+    with output.open("w") as file:
+        result = subprocess.run(
+            command(playbook, *arguments),
+            cwd=ROOT,
+            env={**os.environ, **settings, "ANSIBLE_FORCE_COLOR": "0"},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            timeout=600,
+            check=False,
+            start_new_session=True,
+        )
+    assert result.returncode == -signal.SIGKILL, output.read_text()[-5000:]
+    return output.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,19 +22,28 @@ ROLES = tuple(sorted(folder.name for folder in (ROOT / "roles").iterdir()))
 class Variables(Mapping[str, Any]):
     """Variables by name. Each is rendered when it is asked for, because some can be rendered in a run alone."""
 
-    def __init__(self, inventory: str, host: str) -> None:
-        loader = DataLoader()
-        hosts = InventoryManager(loader=loader, sources=[inventory])
+    def __init__(self, raw: dict[str, Any]) -> None:
+        self._raw = raw
+        self._templar = Templar(loader=DataLoader(), variables=raw)
 
-        def read(path: str) -> Any:
-            return loader.load_from_file(str(ROOT / path), trusted_as_template=True)
-
-        self._raw: dict[str, Any] = {}
+    @classmethod
+    def by_default(cls) -> Variables:
+        """The defaults of all roles."""
+        raw: dict[str, Any] = {}
         for role in ROLES:
-            self._raw |= read(f"roles/{role}/defaults/main.yml")
-        self._raw |= VariableManager(loader=loader, inventory=hosts).get_vars(host=hosts.get_host(host))
-        self._raw |= read("playbooks/deploy.yml")[0]["vars"]
-        self._templar = Templar(loader=loader, variables=self._raw)
+            raw |= read(f"roles/{role}/defaults/main.yml")
+        return cls(raw)
+
+    @classmethod
+    def of(cls, host: str) -> Variables:
+        """The defaults, the inventory of the scenario, and the wiring of the play, each over the one before."""
+        loader = DataLoader()
+        inventory = InventoryManager(loader=loader, sources=[os.environ["MOLECULE_INVENTORY_FILE"]])
+        variables = VariableManager(loader=loader, inventory=inventory).get_vars(host=inventory.get_host(host))
+        raw = cls.by_default()._raw | variables
+        for play in read("playbooks/deploy.yml"):
+            raw |= play.get("vars", {})
+        return cls(raw)
 
     def __getitem__(self, name: str) -> Any:
         # Through JSON, which leaves nothing but plain values.
@@ -44,3 +54,8 @@ class Variables(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._raw)
+
+
+def read(path: str) -> Any:
+    """A YAML file of this repository, its templates still to be rendered."""
+    return DataLoader().load_from_file(str(ROOT / path), trusted_as_template=True)
