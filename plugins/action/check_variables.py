@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ TYPES = {
 ELEMENTS = {"str": "strings", "path": "paths", "int": "whole numbers", "dict": "mappings"}
 LONGEST_VALUE = 80
 SECRET = re.compile(r"password|secret|hash|salt|token|(access|user|secret)_?key")
-# How alike two names must be for one to be a misspelling of the other: the role's own prefix is long, and alike.
-ALIKE = 0.8
+# How alike two names must be for one to be a misspelling of the other: what follows the role's prefix, or all of it.
+ALIKE = 0.75
 VERY_ALIKE = 0.92
 
 
@@ -156,10 +156,11 @@ def what_is_wrong(value: object) -> str:
     return f"has {len(text)} characters{kind}"
 
 
-def did_you_mean(name: str, known: Mapping[str, Any], alike: float = ALIKE) -> str | None:
-    """Ask for the known name that is most like this one; None when none is."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=alike)
-    return f"did you mean {found[0]}?" if found else None
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "", alike: float = ALIKE) -> str | None:
+    """Ask for the known name that is most like this one; None when none is. What all begin with says nothing."""
+    rests = [other.removeprefix(prefix) for other in known]
+    found = difflib.get_close_matches(name.removeprefix(prefix), rests, n=1, cutoff=alike)
+    return f"did you mean {prefix}{found[0]}?" if found else None
 
 
 def unknown(
@@ -179,11 +180,13 @@ def unknown(
         if name in renamed:
             sentences.append(f"{name} is no variable of the role {role} any more: set {renamed[name]} instead.")
         elif name not in known and owner in (role, None):
-            ours = owner == role and not shared_prefix
-            guess = did_you_mean(name, known, ALIKE if ours else VERY_ALIKE)
+            if owner == role:
+                guess = did_you_mean(name, known, prefix=f"{role}_")
+            else:
+                guess = did_you_mean(name, known, alike=VERY_ALIKE)
             if guess:
                 sentences.append(f"{name} is no variable of the role {role}: {guess}")
-            elif ours:
+            elif owner == role and not shared_prefix:
                 sentences.append(f"{name} is no variable of the role {role}: docs/variables.md has all that there are.")
     return sentences
 
