@@ -26,13 +26,6 @@ def test_no_overlay_is_forgotten() -> None:
     assert files == {"docker-compose.yml", "stack.yml", *OVERLAYS}
 
 
-@pytest.mark.parametrize("release", RELEASES)
-@pytest.mark.parametrize("overlays", COMBINATIONS, ids=lambda overlays: "+".join(overlays) or "alone")
-def test_is_valid(project: Project, overlays: tuple[str, ...], release: str) -> None:
-    set_up(project, overlays, CLEARML_RELEASE=release)
-    project.compose("config", "--quiet")
-
-
 def test_the_example_is_complete(project: Project) -> None:
     """`cp .env.example .env` is all that has to be done."""
     project.write_env()
@@ -73,3 +66,10 @@ def test_a_mirror_redirects_every_image(project: Project) -> None:
 def test_managed_secrets_switches_the_one_shot_service_off(project: Project) -> None:
     set_up(project, ("managed-secrets.yml",))
     assert "clearml-secrets" not in project.config()["services"]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("overlays", COMBINATIONS, ids=lambda overlays: "+".join(overlays) or "alone")
+def test_is_valid(project: Project, overlays: tuple[str, ...], release: str) -> None:
+    set_up(project, overlays, CLEARML_RELEASE=release)
+    project.compose("config", "--quiet")

@@ -76,7 +76,7 @@ def test_a_good_answer_passes(services: Services, start: Start, name: str) -> No
     assert passes(start("well"), command(services, name))
 
 
-@pytest.mark.parametrize(("name", "how"), BAD_ANSWERS, ids="-".join)
+@pytest.mark.parametrize(("name", "how"), BAD_ANSWERS, ids=map("-".join, BAD_ANSWERS))
 def test_a_bad_answer_fails(services: Services, start: Start, name: str, how: str) -> None:
     assert not passes(start(how), command(services, name))
 
@@ -84,6 +84,7 @@ def test_a_bad_answer_fails(services: Services, start: Start, name: str, how: st
 @pytest.mark.parametrize(
     ("answer", "passed"),
     [("PONG", True), ("LOADING Redis is loading the dataset in memory", False), ("NOAUTH", False), ("", False)],
+    ids=["pong", "loading", "password", "nothing"],
 )
 def test_redis_must_answer_with_pong(services: Services, start: Start, answer: str, passed: bool) -> None:
     """Its client ends with code 0 on an error, too. In place of the client, a script gives the answer."""

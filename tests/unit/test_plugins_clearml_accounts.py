@@ -35,6 +35,13 @@ def problems(accounts: ModuleType, **changes: Any) -> list[str]:
     return found
 
 
+def the_problem(accounts: ModuleType, **changes: Any) -> str:
+    """Return the sentence; there must be one."""
+    found = problems(accounts, **changes)
+    assert len(found) == 1, found
+    return found[0]
+
+
 GOOD: dict[str, dict[str, Any]] = {
     "as it comes": {},
     "hash": {"users": [ANNA | {"password_hash": HASH}]},
@@ -98,7 +105,7 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("changes", "words"), BAD.values(), ids=BAD)
 def test_what_cannot_be_is_one_sentence(accounts: ModuleType, changes: dict[str, Any], words: tuple[str, ...]) -> None:
-    (sentence,) = problems(accounts, **changes)
+    sentence = the_problem(accounts, **changes)
     for word in words:
         assert word in sentence
 
@@ -124,7 +131,7 @@ BAD_KEYS: dict[str, tuple[object, str]] = {
 
 @pytest.mark.parametrize(("entry", "words"), BAD_SECRETS.values(), ids=BAD_SECRETS)
 def test_a_bad_password_is_not_shown(accounts: ModuleType, entry: dict[str, Any], words: str) -> None:
-    (sentence,) = problems(accounts, users=[ANNA, {"username": "ben", "name": "Ben", **entry}])
+    sentence = the_problem(accounts, users=[ANNA, {"username": "ben", "name": "Ben", **entry}])
     assert "clearml_access_users[1].password (ben)" in sentence
     assert words in sentence
     assert str(entry["password"]) not in sentence
@@ -134,7 +141,7 @@ def test_a_bad_password_is_not_shown(accounts: ModuleType, entry: dict[str, Any]
 @pytest.mark.parametrize("part", ["access_key", "secret_key"])
 def test_a_bad_key_is_not_shown(accounts: ModuleType, part: str, value: object, words: str) -> None:
     pair = {"access_key": KEY, "secret_key": SECRET, part: value}
-    (sentence,) = problems(accounts, service_accounts=[CI, {"name": "robot", **pair}])
+    sentence = the_problem(accounts, service_accounts=[CI, {"name": "robot", **pair}])
     assert f"clearml_access_service_accounts[1].{part} (robot)" in sentence
     assert words in sentence
     assert str(value) not in sentence
@@ -142,7 +149,7 @@ def test_a_bad_key_is_not_shown(accounts: ModuleType, part: str, value: object, 
 
 def test_two_accounts_with_one_key_are_named(accounts: ModuleType) -> None:
     pair = {"access_key": KEY, "secret_key": SECRET}
-    (sentence,) = problems(accounts, service_accounts=[CI | pair, {"name": "robot"} | pair])
+    sentence = the_problem(accounts, service_accounts=[CI | pair, {"name": "robot"} | pair])
     assert "ci and robot" in sentence
     assert KEY not in sentence
 
