@@ -108,7 +108,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "api_url": {"type": "str", "required": True},
-            "access_key": {"type": "str", "required": True, "no_log": False},
+            "access_key": {"type": "str", "required": True, "no_log": True},
             "secret_key": {"type": "str", "required": True, "no_log": True},
             "names": {"type": "list", "elements": "str", "required": True},
             "timeout": {"type": "int", "default": 30},

@@ -655,7 +655,7 @@ def main() -> None:
             "web_url": {"type": "str", "required": True},
             "files_url": {"type": "str", "required": True},
             "stored_files_url": {"type": "str"},
-            "access_key": {"type": "str", "required": True, "no_log": False},
+            "access_key": {"type": "str", "required": True, "no_log": True},
             "secret_key": {"type": "str", "required": True, "no_log": True},
             "username": {"type": "str"},
             "password": {"type": "str", "no_log": True},
