@@ -59,3 +59,8 @@ def in_bytes(size: str) -> int:
     """Bytes of a size in Docker's form (512m) or in Elasticsearch's (5gb)."""
     size = size.removesuffix("b")
     return int(size[:-1]) << {"k": 10, "m": 20, "g": 30, "t": 40}[size[-1]]
+
+
+def in_nanoseconds(time: str) -> int:
+    """Nanoseconds, in which the engine counts, of a time such as 10s or 2m."""
+    return int(time[:-1]) * {"s": 1, "m": 60, "h": 3600}[time[-1]] * 10**9

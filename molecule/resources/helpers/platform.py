@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,3 +83,13 @@ class Platform:
     def download(self, path: str, token: str | None = None) -> Answer:
         """Download a file."""
         return self.ask("GET", f"{self.files}/{path}", {"Authorization": f"Bearer {token}"} if token else {})
+
+    @staticmethod
+    def wait_until(condition: Callable[[], bool], seconds: int = 60) -> bool:
+        """Wait for what the platform does by itself; whether it happened."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(1)
+        return True

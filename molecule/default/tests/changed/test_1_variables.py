@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -64,8 +65,8 @@ def test_variables_restart_their_reader_and_what_depends_on_it(
 ) -> None:
     """The run of the next file, which names neither variable, takes both back."""
     before = inspect(host)
-    renamed = "clearml_server_operator_name='Somebody Else'"
-    deploy("--extra-vars", renamed, "--extra-vars", "clearml_server_webserver_memory=600m")
+    renamed = {"clearml_access_users": [{"username": credentials["username"], "name": "Somebody Else"}]}
+    deploy("--extra-vars", json.dumps(renamed), "--extra-vars", "clearml_server_webserver_memory=600m")
     after = inspect(host)
     assert touched(before, after) == set(NAMES) - set(DATABASES)
     assert after["clearml-webserver"]["HostConfig"]["Memory"] == in_bytes("600m")

@@ -6,12 +6,13 @@ import pytest
 
 from helpers.platform import Platform
 from helpers.published import KEY_PAIRS, TOKEN_SECRETS, forge_token
+from helpers.variables import Variables
 
 
-def test_the_operator_logs_in(platform: Platform, credentials: dict[str, str]) -> None:
+def test_the_operator_logs_in(platform: Platform, credentials: dict[str, str], variables: Variables) -> None:
     answer = platform.login(credentials["username"], credentials["password"])
     me = platform.call("users.get_current_user", answer.data["token"]).data["user"]
-    assert me["name"] == "Operator"
+    assert me["name"] == variables["clearml_access_users"][0]["name"]
     assert me["role"] == "user"
 
 
@@ -40,9 +41,9 @@ def test_the_same_token_with_the_real_secret_is_accepted(platform: Platform, sec
     assert platform.call("users.get_all", forge_token(secrets["token_secret"])).status == 200
 
 
-def test_nobody_gets_in_by_name_alone(platform: Platform) -> None:
+def test_nobody_gets_in_by_name_alone(platform: Platform, credentials: dict[str, str]) -> None:
     assert platform.call("users.get_all").status == 401
-    assert platform.login("operator", "").status == 401
+    assert platform.login(credentials["username"], "").status == 401
     modes = platform.call("login.supported_modes").data
     assert modes["basic"]["enabled"] is True
     assert not modes["basic"].get("guest", {}).get("enabled", False)

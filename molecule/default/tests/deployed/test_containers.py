@@ -8,7 +8,7 @@ import pytest
 import testinfra.host
 
 from helpers.containers import Inspected, condition
-from helpers.expected import DATABASES, NAMES, SERVICES, Service, in_bytes, release_images
+from helpers.expected import DATABASES, NAMES, SERVICES, Service, in_bytes, in_nanoseconds, release_images
 from helpers.variables import Variables
 
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
@@ -51,6 +51,18 @@ def test_logs_are_rotated(containers: Inspected, variables: Variables, service: 
             "max-file": str(variables["clearml_server_log_max_files"]),
         },
     }
+
+
+@each_service
+def test_health_check_times(containers: Inspected, variables: Variables, service: Service) -> None:
+    if not service.health_check:
+        return
+    check = containers[service.name]["Config"]["Healthcheck"]
+    start = "apiserver_start_period" if service.name == "clearml-server" else "health_start_period"
+    assert check["Interval"] == in_nanoseconds(variables["clearml_server_health_interval"])
+    assert check["Timeout"] == in_nanoseconds(variables["clearml_server_health_timeout"])
+    assert check["StartPeriod"] == in_nanoseconds(variables[f"clearml_server_{start}"])
+    assert check["Retries"] == variables["clearml_server_health_retries"]
 
 
 @each_service
