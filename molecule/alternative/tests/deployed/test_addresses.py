@@ -40,10 +40,8 @@ def test_files_of_all_addresses_may_be_deleted(containers: Inspected, variables:
     environment = dict(setting.split("=", 1) for setting in containers[name]["Config"]["Env"])
     # As the server reads it.
     prefixes = environment["CLEARML__services__async_urls_delete__fileserver__url_prefixes"]
-    assert pyhocon.ConfigFactory.parse_string(f"prefixes: {prefixes}")["prefixes"] == [
-        variables["clearml_server_files_url"],
-        *variables["clearml_server_former_files_urls"],
-    ]
+    wanted = [variables["clearml_server_files_url"], *variables["clearml_server_former_files_urls"]]
+    assert pyhocon.ConfigFactory.parse_string(f"prefixes: {prefixes}")["prefixes"] == wanted
 
 
 def test_a_file_stored_under_any_address_goes_with_its_task(
