@@ -14,7 +14,7 @@ ARGS ?=
 SCENARIO ?= default debian12
 IMAGES ?= auto
 
-.PHONY: help demo deploy verify images test test-full lint unit stack molecule bench clean
+.PHONY: help demo deploy verify images test test-full lint unit stack contract mutants molecule bench clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,17 @@ stack: $(VENV)/.ready # the Compose files without Ansible, on this machine's own
 	@python3 lab/lab.py engine
 	@python3 lab/lab.py images
 	@pytest tests/stack -m 'not slow'
+	@pytest tests/contract
+
+contract: $(VENV)/.ready ## replay recorded calls of the official server on a lab server (FILES="a.jsonl b.jsonl", ARGS="--show 20")
+	@python3 lab/lab.py engine
+	@python3 lab/lab.py images
+	@python3 -m tests.contract --from "$(CURDIR)" --from "$(PWD)" $(ARGS) $(FILES)
+
+mutants: $(VENV)/.ready ## put faults in one by one, and show which test catches each (ARGS="--list")
+	@python3 lab/lab.py engine
+	@python3 lab/lab.py images
+	@python3 -m tests.mutants $(ARGS)
 
 molecule: $(VENV)/.ready ## Molecule scenarios (SCENARIO=name for one)
 	@python3 lab/lab.py engine

@@ -57,10 +57,10 @@ def has_type(value: object, declared: str) -> bool:
 
 
 def tracked_files() -> Iterator[tuple[str, str]]:
-    """Yield path and text of each file that git tracks, without lists of pins that tools write."""
+    """Yield path and text of each file that git tracks, without lists of pins and recordings, which tools write."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for path in filter(None, listed.split("\0")):
-        written_by_tools = re.search(r"(go\.(mod|sum)|package-lock\.json|requirements[^/]*\.txt)$", path)
+        written_by_tools = re.search(r"(go\.(mod|sum)|package-lock\.json|requirements[^/]*\.txt|\.jsonl)$", path)
         if not written_by_tools and (ROOT / path).is_file():
             yield path, (ROOT / path).read_text(encoding="utf-8")
 

@@ -1,0 +1,66 @@
+"""`make contract`: replay recordings against a lab server of its own, and say how far the answers agree."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.commands.shell import LabError
+
+from .recording import RecordingError, read
+from .replay import Replay, Score, total
+from .stack import empty_server
+
+TRANSCRIPTS = Path(__file__).with_name("transcripts")
+DEFAULT = [TRANSCRIPTS / f"{name}.jsonl" for name in ("boot", "1_bootstrap", "6_service_accounts")]
+# A second story, on another server.
+DETAILED = [TRANSCRIPTS / f"{name}.jsonl" for name in ("accounts", "workers", "queues")]
+LEAST = 97.0  # per cent; a few recorded answers belong to calls that no recording holds
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 when enough agrees, 1 when too little does, and 2 when nothing could be compared."""
+    parser = argparse.ArgumentParser(prog="make contract", description=__doc__)
+    parser.add_argument("--show", type=int, default=0, metavar="N", help="print the first N differences")
+    parser.add_argument("--from", dest="folders", action="append", type=Path, help="where relative FILES may begin")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILES", help="recordings, in order")
+    options = parser.parse_args(arguments)
+    try:
+        folders = options.folders or [Path()]
+        recordings = [read(_locate(path, folders)) for path in options.files or DEFAULT]
+        with empty_server() as server:
+            replay = Replay(server)
+            scores = [_report(replay.score(recording)) for recording in recordings]
+    except (RecordingError, LabError) as ex:
+        print(ex, file=sys.stderr)
+        return 2
+    for text in [text for score in scores for text in score.differences][: options.show]:
+        print(text)
+    together = _report(total(scores))
+    if together.per_cent < LEAST:
+        print(f"Only {together.per_cent:.1f} % of the fields agree; {LEAST:.0f} % have to.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _locate(path: Path, folders: Sequence[Path]) -> Path:
+    """Return a file in the first of the folders that has it."""
+    found = [folder / path for folder in folders if (folder / path).exists()]
+    return found[0] if found else folders[-1] / path
+
+
+def _report(score: Score) -> Score:
+    print(score, flush=True)
+    return score
+
+
+if __name__ == "__main__":
+    # So that the stack is removed then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
