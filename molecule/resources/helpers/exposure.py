@@ -20,7 +20,7 @@ WATCH = """
 import glob, json, select, sys
 sys.stdin.readline()
 shown, looks = set(), 0
-while not select.select([sys.stdin], [], [], 0.05)[0]:
+while not select.select([sys.stdin], [], [], 0.1)[0]:
     looks += 1
     for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
         try:
