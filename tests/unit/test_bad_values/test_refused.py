@@ -165,22 +165,21 @@ def test_a_value_on_the_command_line_is_refused(refused: Refused) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inventory", "groups"),
+    ("playbook", "inventory", "groups"),
     [
-        ("clearml_servers: {hosts: {somewhere: }}", "clearml_servers"),
-        ("clearml_server: {hosts: {}}", "none"),
-        ("all: {hosts: {somewhere: }}", "ungrouped"),
-        ("", "none"),
+        ("deploy.yml", "clearml_servers: {hosts: {somewhere: }}", "clearml_servers"),
+        ("deploy.yml", "clearml_server: {hosts: {}}", "none"),
+        ("deploy.yml", "all: {hosts: {somewhere: }}", "ungrouped"),
+        ("verify.yml", "", "none"),
     ],
     ids=["another-group", "empty-group", "no-group", "empty"],
 )
-@pytest.mark.parametrize("playbook", ["deploy.yml", "verify.yml"])
-def test_an_inventory_without_a_server_is_refused(tmp_path: Path, inventory: str, groups: str, playbook: str) -> None:
+def test_an_inventory_without_a_server_is_refused(tmp_path: Path, playbook: str, inventory: str, groups: str) -> None:
     file = tmp_path / "hosts.yml"
     file.write_text(inventory)
     run = run_checks(file, playbook=playbook)
     assert run.returncode == 2, run.stdout + run.stderr
-    (line,) = set(error_lines(run))
+    (line,) = error_lines(run)
     assert str(file) in line
     assert "no host in the group clearml_server" in line
     assert f"groups with hosts: {groups}" in line
