@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 import pyhocon
 import testinfra.host
 import yaml
+from pyparsing import ParseBaseException
 
 from helpers.expected import ROOT
 from helpers.inside import run_python
@@ -56,6 +57,12 @@ def written_files(host: testinfra.host.Host, variables: Variables) -> list[Writt
     ]
 
 
+def unfinished(files: list[Written], variables: Variables) -> list[str]:
+    """Files that no finished run leaves."""
+    root = PurePosixPath(variables["clearml_server_data_root"])
+    return [str(file.path) for file in files if check_for(file.path, root) is None]
+
+
 def half_written(files: list[Written], variables: Variables) -> list[str]:
     """What is wrong with files; those of no known name are the unfinished ones of a killed run."""
     root = PurePosixPath(variables["clearml_server_data_root"])
@@ -68,7 +75,7 @@ def half_written(files: list[Written], variables: Variables) -> list[str]:
         try:
             if check and not check(file.content):
                 problems.append(f"{file.path} is not whole")
-        except (ValueError, yaml.YAMLError, pyhocon.exceptions.ConfigException) as error:
+        except (ValueError, yaml.YAMLError, pyhocon.exceptions.ConfigException, ParseBaseException) as error:
             # The error itself may show a secret.
             problems.append(f"{file.path} cannot be parsed ({type(error).__name__})")
     return problems

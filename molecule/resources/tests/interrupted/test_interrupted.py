@@ -18,7 +18,7 @@ import yaml
 from helpers.exposure import Watched, given_secrets, readable_by_others, watched_processes
 from helpers.playbooks import ansible_playbook, killed, runs
 from helpers.variables import Variables
-from helpers.whole import half_written, written_files
+from helpers.whole import half_written, unfinished, written_files
 
 KILLS = int(os.environ.get("KILLS") or 3)
 SEED = int(os.environ.get("SEED") or 1)
@@ -80,7 +80,9 @@ def test_the_run_after_them_goes_on(host: testinfra.host.Host, variables: Variab
     with story.watching(host.backend.name):
         result = ansible_playbook(PLAYBOOK, "--diff", "-vvv")
     assert result.returncode == 0, result.stdout[-5000:]
-    assert half_written(written_files(host, variables), variables) == []
+    files = written_files(host, variables)
+    assert half_written(files, variables) == []
+    assert unfinished(files, variables) == []
     assert kept_secrets(host, variables).items() >= story.secrets.items(), "a secret changed"
 
 
