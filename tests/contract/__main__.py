@@ -17,7 +17,7 @@ from .stack import empty_server
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
 DEFAULT = [TRANSCRIPTS / f"{name}.jsonl" for name in ("boot", "1_bootstrap", "6_service_accounts")]
 # A second story, on another server.
-DETAILED = [TRANSCRIPTS / f"{name}.jsonl" for name in ("accounts", "workers", "queues")]
+DETAILED = [TRANSCRIPTS / f"{name}.jsonl" for name in ("accounts", "workers", "queues", "tasks")]
 LEAST = 97.0  # per cent; a few recorded answers belong to calls that no recording holds
 
 

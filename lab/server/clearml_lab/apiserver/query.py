@@ -110,6 +110,14 @@ def list_condition(field: str, values: Any) -> dict[str, Any]:
     return {"$or": [joined, *empty] if joined else empty}
 
 
+def check_tags(*lists: Sequence[str] | None) -> None:
+    """Refuse tags that would be operators in a query."""
+    for tags in lists:
+        wrong = [tag for tag in tags or () if tag.startswith(OPERATOR)]
+        if wrong:
+            raise error("fields_value_error", "unsupported tag prefix", values=wrong)
+
+
 def _conditions(kind: Kind, data: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     for field in kind.patterns:
         if data.get(field):
@@ -188,8 +196,10 @@ def _time(text: str) -> datetime | None:
 
 
 def _multi_condition(kind: Kind, name: str, operator: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict) or (value.get("pattern") is None) == (value.get("datetime") is None):
-        raise error("validation_error", "incorrect field format", field=name)
+    known = isinstance(value, dict) and value.keys() <= {"fields", "pattern", "datetime"} and "fields" in value
+    if not known or (value.get("pattern") is None) == (value.get("datetime") is None):
+        problem = f"incorrect field format: field={name}"
+        raise error("fields_value_error", "failed parsing query field", error=problem, field=name)
     fields = value.get("fields") or []
     if value.get("pattern") is not None:
         pattern = {"$regex": _pattern(value["pattern"]), "$options": "i"}

@@ -39,7 +39,7 @@ LISTED = (Field("search_hidden", "bool"), MOST_ENTRIES)
 def create(call: Call) -> dict[str, Any]:
     """Create a queue whose name is new."""
     data = call.data
-    _check_tags(data)
+    query.check_tags(data["tags"], data["system_tags"])
     with call.mongo.queues.lock:
         name = _free_name(call, data["name"])
         return {"id": add(call.mongo, call.company, **{**data, "name": name})}
@@ -49,7 +49,7 @@ def create(call: Call) -> dict[str, Any]:
 def update(call: Call) -> dict[str, Any]:
     """Change what the request names, and leave the rest."""
     data = call.data
-    _check_tags(data)
+    query.check_tags(data["tags"], data["system_tags"])
     fields = {key: data[key] for key in CHANGEABLE if data[key] is not None}
     stored = dict(fields)
     with call.mongo.queues.lock:
@@ -275,14 +275,6 @@ def _free_name(call: Call, name: str, but: str = "") -> str:
     if taken and taken["_id"] != but:
         raise error("expected_unique_data", name=name, company=call.company)
     return name
-
-
-def _check_tags(data: dict[str, Any]) -> None:
-    """Refuse tags that would be operators in a query."""
-    for tags in (data["tags"], data["system_tags"]):
-        wrong = [tag for tag in tags or [] if tag.startswith(query.OPERATOR)]
-        if wrong:
-            raise error("fields_value_error", "unsupported tag prefix", values=wrong)
 
 
 def _visible(call: Call) -> dict[str, Any]:

@@ -52,13 +52,16 @@ CHANGE = (
     "tasks.create",
     Field("name", required=True),
     Field("type", required=True, choices=TASK_TYPES),
-    *(Field(name, "list") for name in ("tags", "system_tags")),
     *(Field(name) for name in ("comment", "parent", "project", "output_dest")),
     *(Field(name, "dict") for name in OBJECTS),
 )
 def create(call: Call) -> dict[str, Any]:
     """Create a task in the status `created`."""
     fields = {key: value for key, value in call.data.items() if key in CREATE and value is not None}
+    query.check_tags(fields.get("tags"), fields.get("system_tags"))
+    for name in ("tags", "system_tags"):
+        if not isinstance(fields.get(name, []), list):
+            raise error("data_validation_error", **{name: "Only lists and tuples may be used in a list field"})
     fields["name"] = fields["name"].strip()
     if len(fields["name"]) < 3:
         raise error("data_validation_error", name="String value is too short")
