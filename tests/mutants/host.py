@@ -25,7 +25,11 @@ INVENTORY = {
                 "ansible_connection": "community.docker.docker",
                 # Somebody who has to use sudo, so that a missing become is found.
                 "ansible_user": USER,
-                # A platform that does not come up is to be given up sooner than in production.
+                # What is healthy is soon seen to be, and what does not come up is given up sooner than in production.
+                "clearml_server_health_interval": "2s",
+                "clearml_server_health_retries": 60,
+                "clearml_server_health_start_period": "1s",
+                "clearml_server_apiserver_start_period": "1s",
                 "clearml_server_start_timeout": 240,
             }
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ def run(command: Sequence[str | Path], cwd: Path, environment: Mapping[str, str]
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        # Ctrl-C reaches this program alone, which passes it on once: a second one would break off the cleaning up.
+        start_new_session=True,
     )
     try:
         output, _ = process.communicate(timeout=timeout)
@@ -48,6 +51,6 @@ def _stop(process: subprocess.Popen[str]) -> str:
     try:
         output, _ = process.communicate(timeout=CLEAN_UP)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
     return output
