@@ -11,7 +11,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 ARGS ?=
-SCENARIO ?= default debian12
+SCENARIO ?= default alternative debian12
 IMAGES ?= auto
 
 .PHONY: help demo deploy verify images test test-full lint unit stack contract mutants molecule bench clean
@@ -33,11 +33,15 @@ verify: $(VENV)/.ready ## run playbooks/verify.yml on the demo host (ARGS="-e ke
 images: ## print every image of every release, for mirroring
 	@for file in compose/releases/*.env; do echo "# $$(basename "$$file" .env)"; sed -n 's/^[A-Z_]*_IMAGE=//p' "$$file"; done
 
-test: lint unit stack molecule ## lint, unit tests, the plain Compose stack, Molecule: what .ci/run calls
+test: lint unit stack ## lint, unit tests, the plain Compose stack, some mutants, Molecule: what .ci/run calls
+	@$(MAKE) --no-print-directory mutants ARGS="--sample 6"
+	@$(MAKE) --no-print-directory molecule
 
-test-full: test ## the same, and the long forms of the tests
+test-full: test ## the same, and the long forms of the tests: slow ones, every mutant, deploys killed twenty times
 	@python3 lab/lab.py images --release all
 	@pytest tests/stack -m slow
+	@$(MAKE) --no-print-directory mutants
+	@$(MAKE) --no-print-directory molecule SCENARIO=interrupted
 
 lint: $(VENV)/.ready ## ansible-lint, yamllint, shellcheck, ruff, mypy, generated documentation
 	@shellcheck .ci/run lab/images/redis/redis-server $$(git ls-files '*.sh')
