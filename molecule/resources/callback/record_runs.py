@@ -35,7 +35,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._run: dict[str, Any] = {"started": time.time(), "tasks": 0, "changed": [], "failed": []}
+        self._run: dict[str, Any] = {"started": time.time(), "tasks": 0, "first_change": 0, "changed": [], "failed": []}
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._run["playbook"] = Path(playbook._file_name).name
@@ -49,6 +49,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_ok(self, result: Any) -> None:
         if result.is_changed():
+            self._run["first_change"] = self._run["first_change"] or self._run["tasks"]
             self._run["changed"].append(self._describe(result))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:

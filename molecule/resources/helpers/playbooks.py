@@ -24,6 +24,8 @@ class Run:
     started: float
     ended: float
     tasks: int
+    # The number of the first task that changed something; 0 if none did.
+    first_change: int
     changed: list[str]
     failed: list[str]
 

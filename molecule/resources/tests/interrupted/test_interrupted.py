@@ -5,6 +5,7 @@ KILLS says how often, SEED where: the same seed kills at the same places. Both c
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from collections.abc import Iterator
@@ -44,11 +45,14 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story() -> Story:
-    """Where runs are to be killed: in each of as many parts of a run, of which the check of the bare host was one."""
-    tasks = [run.tasks for run in runs("converge.yml") if run.check][-1]
+    """Where runs are to be killed: once in each of as many parts of a run, from the first task that changes something.
+
+    The check of the bare host has told how many tasks there are, and which would change something.
+    """
+    check = [run for run in runs("converge.yml") if run.check][-1]
     dice = random.Random(SEED)  # noqa: S311
-    parts = [(tasks * part // KILLS + 1, tasks * (part + 1) // KILLS) for part in range(KILLS)]
-    return Story([(dice.randint(first, last), dice.expovariate(1 / USUAL_DELAY)) for first, last in parts])
+    ends = [check.first_change + (check.tasks - check.first_change) * part // KILLS for part in range(KILLS + 1)]
+    return Story([(dice.randint(*part), dice.expovariate(1 / USUAL_DELAY)) for part in itertools.pairwise(ends)])
 
 
 def kept_secrets(host: testinfra.host.Host, variables: Variables) -> dict[str, str]:
