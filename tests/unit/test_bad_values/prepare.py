@@ -106,15 +106,15 @@ def ports() -> Iterator[dict[str, int]]:
         registry.shutdown()
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, release: str) -> None:
     """Make the directories and files that inventories point to."""
     (folder / "empty").mkdir()
-    for name, release in (("other-release", "1.17.1"), ("same-release", "2.3.0"), ("unknown-release", None)):
+    for name, written_by in (("other-release", "1.17.1"), ("same-release", release), ("unknown-release", None)):
         database = folder / name / "data" / "mongo_4" / "db"
         database.mkdir(parents=True)
         (database / "WiredTiger").touch()
-        if release:
-            (folder / name / "release").write_text(f"{release}\n")
+        if written_by:
+            (folder / name / "release").write_text(f"{written_by}\n")
     config = folder / "with-ana" / "config"
     config.mkdir(parents=True)
     people = [{"username": username, "password": "", "name": username} for username in ("operator", "ana")]

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from .prepare import Case, fill_in, make_folder, make_shell, ports, read_cases, 
 ROOT = Path(__file__).resolve().parents[3]
 CASES = read_cases()
 GOOD = read_good()
+RELEASE = yaml.safe_load((ROOT / "roles" / "clearml_server" / "defaults" / "main.yml").read_text())[
+    "clearml_server_release"
+]
 # What only a program's author understands.
 JARGON = re.compile(r"Traceback|Error while|object has no|NoneType|AnsibleUndefined|<class|\{\{")
 
@@ -44,17 +48,54 @@ def run_checks(
     )
 
 
-class Refused:
-    """One run over all inventories: what was said about each host, and what changed."""
+@dataclass(frozen=True)
+class Inventory:
+    """All inventories in one file, each a host; and what stands for the places that they name."""
 
-    def __init__(self, inventory: Path, places: dict[str, Any]) -> None:
-        self.inventory = inventory
-        self.places = places
-        run = run_checks(inventory, "--forks", "4", ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
+    path: Path
+    places: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inventory]:
+    """Write the wrong inventories and the good ones, and make what they point to."""
+    folder = tmp_path_factory.mktemp("inventories")
+    make_folder(folder, RELEASE)
+    hosts = {**GOOD["hosts"], **{case.host: case.variables for case in CASES}}
+    docker = {case.host: case.docker for case in CASES}
+    with ports() as numbers:
+        places = {"folder": folder, "release": RELEASE, **numbers}
+        local = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "ansible_become": False,
+        }
+        group = {
+            "vars": {**fill_in(GOOD["common"], places), **local},
+            "hosts": {
+                host: {
+                    **fill_in(variables, places),
+                    "ansible_shell_executable": os.fspath(make_shell(folder, host, docker.get(host, {}))),
+                }
+                for host, variables in hosts.items()
+            },
+        }
+        path = folder / "hosts.yml"
+        path.write_text(yaml.safe_dump({"clearml_server": group}))
+        yield Inventory(path, places)
+
+
+class Refused:
+    """One run over many inventories: what was said about each, and what changed."""
+
+    def __init__(self, inventory: Inventory, hosts: list[str]) -> None:
+        limit = ["--limit", ",".join(hosts)] if hosts else []
+        run = run_checks(inventory.path, "--forks", "4", *limit, ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
         self.output = run.stdout + run.stderr
         assert "{" in run.stdout, self.output
         # The times of the tasks follow.
         report, _ = json.JSONDecoder().raw_decode(run.stdout[run.stdout.index("{") :])
+        self.places = inventory.places
         self.stats: dict[str, dict[str, int]] = report["stats"]
         self.failures: dict[str, list[str]] = {}
         for play in report["plays"]:
@@ -66,37 +107,21 @@ class Refused:
 
 
 @pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refused]:
-    """Run the preflights over all wrong inventories and the good ones."""
-    folder = tmp_path_factory.mktemp("inventories")
-    make_folder(folder)
-    with ports() as numbers:
-        places = {"folder": folder, **numbers}
-        hosts = {**GOOD["hosts"], **{case.host: case.variables for case in CASES}}
-        shells = {case.host: case.docker for case in CASES}
-        inventory = folder / "hosts.yml"
-        inventory.write_text(
-            yaml.safe_dump(
-                {
-                    "clearml_server": {
-                        "vars": {
-                            **fill_in(GOOD["common"], places),
-                            "ansible_connection": "local",
-                            "ansible_python_interpreter": sys.executable,
-                            "ansible_become": False,
-                        },
-                        "hosts": {
-                            host: {
-                                **fill_in(variables, places),
-                                "ansible_shell_executable": os.fspath(make_shell(folder, host, shells.get(host, {}))),
-                            }
-                            for host, variables in hosts.items()
-                        },
-                    }
-                }
-            )
-        )
-        yield Refused(inventory, places)
+def refused(request: pytest.FixtureRequest, inventory: Inventory) -> Refused:
+    """Run the preflights over the inventories that the chosen tests are about (pytest -k), or over all."""
+    hosts: list[str] = []
+    for item in request.session.items:
+        if not isinstance(item, pytest.Function) or item.module is not request.module:
+            continue
+        values = item.callspec.params if hasattr(item, "callspec") else {}
+        case = values.get("case")
+        if isinstance(case, Case):
+            hosts.append(case.host)
+        elif "host" in values:
+            hosts.append(str(values["host"]))
+        elif "refused" in item.fixturenames:
+            return Refused(inventory, [])
+    return Refused(inventory, hosts)
 
 
 def check_sentence(sentence: str, case: Case, places: dict[str, Any]) -> None:
@@ -148,24 +173,24 @@ def error_lines(run: subprocess.CompletedProcess[str]) -> list[str]:
 @pytest.mark.parametrize(
     "name", ["misspelled variable", "public host from a variable that is not there", "password with a number sign"]
 )
-def test_the_terminal_shows_the_sentence_and_no_more(refused: Refused, name: str) -> None:
+def test_the_terminal_shows_the_sentence_and_no_more(inventory: Inventory, name: str) -> None:
     case = next(case for case in CASES if case.name == name)
-    run = run_checks(refused.inventory, "--limit", case.host)
+    run = run_checks(inventory.path, "--limit", case.host)
     assert run.returncode == 2, run.stdout + run.stderr
     (line,) = error_lines(run)
-    check_sentence(line.removeprefix("Task failed: Action failed: "), case, refused.places)
+    check_sentence(line.removeprefix("Task failed: Action failed: "), case, inventory.places)
     assert "changed=0" in run.stdout
 
 
-def test_a_value_on_the_command_line_is_refused(refused: Refused) -> None:
-    run = run_checks(refused.inventory, "--limit", "everything-as-it-comes", "-e", "clearml_server_web_port=http")
+def test_a_value_on_the_command_line_is_refused(inventory: Inventory) -> None:
+    run = run_checks(inventory.path, "--limit", "everything-as-it-comes", "-e", "clearml_server_web_port=http")
     assert run.returncode == 2, run.stdout + run.stderr
     (line,) = error_lines(run)
     assert "clearml_server_web_port is http: it must be a port, a whole number from 1 to 65535." in line
 
 
 @pytest.mark.parametrize(
-    ("playbook", "inventory", "groups"),
+    ("playbook", "text", "groups"),
     [
         ("deploy.yml", "clearml_servers: {hosts: {somewhere: }}", "clearml_servers"),
         ("deploy.yml", "clearml_server: {hosts: {}}", "none"),
@@ -174,9 +199,9 @@ def test_a_value_on_the_command_line_is_refused(refused: Refused) -> None:
     ],
     ids=["another-group", "empty-group", "no-group", "empty"],
 )
-def test_an_inventory_without_a_server_is_refused(tmp_path: Path, playbook: str, inventory: str, groups: str) -> None:
+def test_an_inventory_without_a_server_is_refused(tmp_path: Path, playbook: str, text: str, groups: str) -> None:
     file = tmp_path / "hosts.yml"
-    file.write_text(inventory)
+    file.write_text(text)
     run = run_checks(file, playbook=playbook)
     assert run.returncode == 2, run.stdout + run.stderr
     (line,) = error_lines(run)
