@@ -260,6 +260,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             value = self._templar.template(variables[name])
         except AnsibleError as error:
             reason = str(error.message).rstrip(".")
+            if "vault" in reason:
+                return [f"{name} cannot be decrypted ({reason}): give the vault's password, see --vault-password-file."]
             return [f"{name} cannot be resolved ({reason}): define what its template uses, or set {name} itself."]
         return checker.problems(name, value, option)
 

@@ -209,3 +209,16 @@ def test_an_inventory_without_a_server_is_refused(tmp_path: Path, playbook: str,
     assert "no host in the group clearml_server" in line
     assert f"groups with hosts: {groups}" in line
     assert "inventory/example/hosts.yml" in line
+
+
+def test_a_vault_without_its_password_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "hosts.yml"
+    file.write_text(
+        "clearml_server: {hosts: {locked: {ansible_connection: local, ansible_become: false, clearml_server_secrets: "
+        '{token_secret: !vault "$ANSIBLE_VAULT;1.1;AES256\\n6162"}}}}\n'
+    )
+    run = run_checks(file)
+    assert run.returncode == 2, run.stdout + run.stderr
+    (line,) = error_lines(run)
+    assert "clearml_server_secrets cannot be decrypted" in line
+    assert "--vault-password-file" in line
