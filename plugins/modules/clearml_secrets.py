@@ -146,7 +146,8 @@ def main() -> None:
     except SecretsError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{path} cannot be read or written ({error.strerror}): it must be a file in a directory that is there.")
+        problem = f"{path} cannot be read or written ({error.strerror})"
+        module.fail_json(msg=f"{problem}: it must be a file in a directory that is there.")
     module.exit_json(changed=bool(made or exposed), secrets={**kept, **made}, made=sorted(made))
 
 

@@ -34,7 +34,7 @@ def run(stack: Project, platform: Platform) -> Run:
                 "-m",
                 "clearml_queues",
                 "-a",
-                "@/dev/stdin",
+                json.dumps(arguments),
                 *options,
             ],
             cwd=ROOT,
