@@ -41,7 +41,8 @@ test-full: test ## the same, and the long forms of the tests: slow ones, every m
 	@python3 lab/lab.py images --release all
 	@pytest tests/stack -m slow
 	@$(MAKE) --no-print-directory mutants
-	@$(MAKE) --no-print-directory molecule SCENARIO=interrupted
+	@for round in 1 2 3 4; do \
+	  KILLS=5 SEED=$$(($${SEED:-0} + round)) $(MAKE) --no-print-directory molecule SCENARIO=interrupted; done
 
 lint: $(VENV)/.ready ## ansible-lint, yamllint, shellcheck, ruff, mypy, generated documentation
 	@shellcheck .ci/run lab/images/redis/redis-server $$(git ls-files '*.sh')
