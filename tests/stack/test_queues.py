@@ -31,6 +31,8 @@ def run(stack: Project, platform: Platform) -> Run:
             [
                 Path(sys.executable).with_name("ansible"),
                 "localhost",
+                "-i",
+                "inventory/local",
                 "-m",
                 "clearml_queues",
                 "-a",
@@ -38,8 +40,7 @@ def run(stack: Project, platform: Platform) -> Run:
                 *options,
             ],
             cwd=ROOT,
-            env=os.environ
-            | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_INVENTORY": "localhost,", "ANSIBLE_CALLBACKS_ENABLED": ""},
+            env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
             capture_output=True,
             text=True,
             check=False,
