@@ -17,7 +17,10 @@ from .stack import empty_server
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
 DEFAULT = [TRANSCRIPTS / f"{name}.jsonl" for name in ("boot", "1_bootstrap", "6_service_accounts")]
 # A second story, on another server.
-DETAILED = [TRANSCRIPTS / f"{name}.jsonl" for name in ("accounts", "workers", "queues", "tasks")]
+DETAILED = [
+    TRANSCRIPTS / f"{name}.jsonl"
+    for name in ("accounts", "workers", "queues", "tasks", "task_changes", "models", "projects", "events")
+]
 LEAST = 97.0  # per cent; a few recorded answers belong to calls that no recording holds
 
 
