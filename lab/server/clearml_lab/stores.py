@@ -16,6 +16,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from . import nested_lists, updates
 from .config import Config
 
 log = logging.getLogger("clearml.database")
@@ -35,11 +36,20 @@ class Table:
 
     def get(self, query: Mapping[str, Any] | str, fields: Sequence[str] | None = None) -> Document | None:
         """Return the first document that matches a query or has this id."""
-        return self.collection.find_one(_query(query), list(fields) if fields else None)
+        document = self.collection.find_one(_query(query), list(fields) if fields else None)
+        return _unwrapped(document) if document else None
 
     def find(self, query: Mapping[str, Any], fields: Sequence[str] | None = None) -> list[Document]:
         """Return all documents that match."""
-        return list(self.collection.find(query, list(fields) if fields else None))
+        return [_unwrapped(item) for item in self.collection.find(query, list(fields) if fields else None)]
+
+    def page(
+        self, query: Mapping[str, Any], start: int, size: int, order: Sequence[tuple[str, int]] = ()
+    ) -> list[Document]:
+        """Return some of the documents that match, in an order."""
+        cursor = self.collection.find(query)
+        ordered = cursor.sort(list(order)) if order else cursor
+        return [_unwrapped(item) for item in ordered.skip(start).limit(size)]
 
     def count(self, query: Mapping[str, Any]) -> int:
         """Return how many documents match."""
@@ -48,17 +58,29 @@ class Table:
     def insert(self, document: Document) -> None:
         """Add a document; pymongo's DuplicateKeyError says that a unique index is violated."""
         with self.lock:
-            self.collection.insert_one(document)
+            self.collection.insert_one(nested_lists.wrap(document))
 
     def update(self, query: Mapping[str, Any] | str, change: Mapping[str, Any], upsert: bool = False) -> int:
         """Change the first document that matches; return 1, or 0 when none does."""
+        stored = _change(change)
         with self.lock:
-            return self.collection.update_one(_query(query), change, upsert=upsert).matched_count
+            if upsert or not updates.needs_replacing(stored):
+                return self.collection.update_one(_query(query), stored, upsert=upsert).matched_count
+            return self._replace(self.collection.find(_query(query)).limit(1), stored)
 
     def update_all(self, query: Mapping[str, Any], change: Mapping[str, Any]) -> int:
         """Change all documents that match; return how many there were."""
+        stored = _change(change)
         with self.lock:
-            return self.collection.update_many(query, change).matched_count
+            if not updates.needs_replacing(stored):
+                return self.collection.update_many(query, stored).matched_count
+            return self._replace(self.collection.find(query), stored)
+
+    def _replace(self, documents: Iterable[Document], change: Mapping[str, Any]) -> int:
+        found = list(documents)
+        for document in found:
+            self.collection.replace_one({"_id": document["_id"]}, updates.apply(document, change))
+        return len(found)
 
     def delete(self, query: Mapping[str, Any] | str) -> int:
         """Delete all documents that match; return how many there were."""
@@ -153,6 +175,16 @@ def now() -> datetime:
 
 def _query(query: Mapping[str, Any] | str) -> Mapping[str, Any]:
     return {"_id": query} if isinstance(query, str) else query
+
+
+def _unwrapped(document: Document) -> Document:
+    found: Document = nested_lists.unwrap(document)
+    return found
+
+
+def _change(change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an update whose values can be stored."""
+    return {operator: nested_lists.wrap(fields) for operator, fields in change.items()}
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str | None:

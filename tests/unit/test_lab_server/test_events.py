@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clearml_lab.apiserver.event_store import event_id, index_name
-from clearml_lab.apiserver.services.events import merge_summary
+from clearml_lab.apiserver.metric_summaries import merge_summary
 
 
 def scalar(iteration: int, value: float, timestamp: int = 0) -> dict[str, Any]:

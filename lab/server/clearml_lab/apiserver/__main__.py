@@ -8,7 +8,7 @@ import os
 import waitress
 
 from .. import program
-from . import registry
+from . import registry, watchdog
 from .app import create_app
 from .boot import boot
 
@@ -23,6 +23,7 @@ def main() -> None:
     except Exception as ex:
         log.exception("Failed starting the API server")
         program.fail(str(ex))
+    watchdog.start(config, server.mongo)
     listen = config.get("apiserver.listen")
     host, port = listen["ip"], listen["port"]
     if os.environ.get("CLEARML_USE_GUNICORN"):

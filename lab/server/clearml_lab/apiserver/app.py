@@ -100,6 +100,7 @@ def _dispatch(call: Call, http: Request) -> dict[str, Any] | None:
     authorization = http.headers.get("Authorization") or (f"Bearer {cookie}" if cookie else None)
     authentication.authenticate(call, endpoint, authorization)
     _load(call, http)
+    call.sent = frozenset(call.data)
     call.data = validate(endpoint.fields, call.data)
     try:
         return endpoint.handler(call)

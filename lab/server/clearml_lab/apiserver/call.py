@@ -44,6 +44,7 @@ class Call:
     requested: str = "1.0"
     actual: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
+    sent: frozenset[str] = frozenset()  # the names of what the request holds, even when it holds null
     batch: list[dict[str, Any]] | None = None
     token: Token | None = None
     cookie: str | None = None

@@ -10,15 +10,32 @@ from ..stores import now
 from ..urls import StorageRules
 from . import event_store
 from .call import Call
+from .errors import error
 
 DELETED = "__DELETED__"
 
 
-def delete_task(call: Call, task: Mapping[str, Any], *, with_models: bool, external: bool) -> dict[str, Any]:
-    """Delete a task; return what else was changed and the URLs of its files."""
+def check_deletable(call: Call, task: Mapping[str, Any], force: bool) -> None:
+    """Refuse to delete what belongs to a task when something published depends on it."""
+    published = call.mongo.tasks.count({"parent": task["_id"], "status": "published"})
+    if published and not force:
+        raise error("task_cannot_be_deleted", "has children, use force=True", task=task["_id"], children=published)
+    ready = call.mongo.models.count({"task": task["_id"], "ready": True})
+    if ready and not force:
+        raise error("task_cannot_be_deleted", "has output models, use force=True", task=task["_id"], models=ready)
+
+
+def delete_outputs(
+    call: Call, task: Mapping[str, Any], *, with_models: bool, external: bool, leave: bool
+) -> dict[str, Any]:
+    """Delete what a task has put out; return what else was changed, and the URLs of its files.
+
+    With `leave` the task itself goes too: its children, and models that stay, then name a deleted task.
+    """
     mongo = call.mongo
     changed = {"last_change": now(), "last_changed_by": call.identity.user}
-    children = mongo.tasks.update_all({"parent": task["_id"]}, {"$set": {"parent": DELETED + task["_id"], **changed}})
+    gone = DELETED + task["_id"]
+    children = mongo.tasks.update_all({"parent": task["_id"]}, {"$set": {"parent": gone, **changed}}) if leave else 0
     models = mongo.models.find({"task": task["_id"]}, ["ready", "uri"])
     drafts = [model for model in models if not model.get("ready")]
     in_use = used_models([model["_id"] for model in drafts], call)
@@ -27,24 +44,30 @@ def delete_task(call: Call, task: Mapping[str, Any], *, with_models: bool, exter
     if doomed:
         mongo.models.delete({"_id": {"$in": [model["_id"] for model in doomed]}})
     if kept:
-        mongo.models.update_all({"_id": {"$in": kept}}, {"$set": {"task": DELETED + task["_id"], **changed}})
-    mongo.tasks.delete(task["_id"])
+        owner = {"$set": {"task": gone, **changed}} if leave else {"$set": changed, "$unset": {"task": 1}}
+        mongo.models.update_all({"_id": {"$in": kept}}, owner)
 
     urls = {
         "model_urls": sorted({model["uri"] for model in doomed if model.get("uri")}),
         "artifact_urls": sorted(artifact_urls(task)),
         "event_urls": [],
     }
-    entities = [task["_id"], *(model["_id"] for model in doomed)]
-    event_urls = event_store.delete(call, entities)
-    if external and call.config.get("services.async_urls_delete.enabled", True):
-        schedule(call, task["_id"], {*urls["model_urls"], *urls["artifact_urls"], *event_urls})
+    delete_files(call, task["_id"], {*urls["model_urls"], *urls["artifact_urls"]}, doomed, external)
     return {
         "updated_children": children,
-        "updated_models": len(kept),
+        "updated_models": len(kept) if leave else 0,
         "deleted_models": len(doomed),
         "urls": urls,
     }
+
+
+def delete_files(
+    call: Call, owner: str, urls: Iterable[str], models: Sequence[Mapping[str, Any]], external: bool
+) -> None:
+    """Delete the events of a task and of models, and leave their files, and others, to the async deleter."""
+    event_urls = event_store.delete(call, [owner, *(model["_id"] for model in models)])
+    if external and call.config.get("services.async_urls_delete.enabled", True):
+        schedule(call, owner, {*urls, *event_urls})
 
 
 def delete_contents(call: Call, project: str, inside: Mapping[str, Any], external: bool) -> dict[str, Any]:

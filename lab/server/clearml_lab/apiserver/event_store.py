@@ -29,27 +29,32 @@ def event_id(event: dict[str, Any]) -> str:
 
 
 def delete(call: Call, entities: Sequence[str]) -> set[str]:
-    """Delete all events of tasks and models; return the URLs of the images that they mention.
+    """Delete all events of tasks and models; return the URLs of the images that they mention."""
+    urls: set[str] = set()
+    if entities:
+        delete_where(call, TYPES, [{"terms": {"task": list(entities)}}], urls)
+    return urls
+
+
+def delete_where(
+    call: Call, kinds: Sequence[str], conditions: Sequence[dict[str, Any]], urls: set[str] | None = None
+) -> int:
+    """Delete the events that meet all conditions; return how many, and add the URLs that they mention to `urls`.
 
     The lab's Elasticsearch has no delete by query, so the ids are read first.
     """
-    if not entities:
-        return set()
-    client, urls = call.server.events, set()
-    query = {"query": {"terms": {"task": list(entities)}}, "_source": ["url", "source_urls"]}
-    for kind in TYPES:
+    client, deleted = call.server.events, 0
+    query = {"query": {"bool": {"must": list(conditions)}}, "_source": ["url", "source_urls"]}
+    for kind in kinds:
         index = index_name(call.company, kind)
         try:
             hits = list(scan(client, query=query, index=index))
         except NotFoundError:
             continue
-        for hit in hits:
-            source = hit.get("_source", {})
-            urls |= {url for url in (source.get("url"), *source.get("source_urls", [])) if url}
-        bulk(
-            client,
-            ({"_op_type": "delete", "_index": index, "_id": hit["_id"]} for hit in hits),
-            refresh=True,
-            raise_on_error=False,
-        )
-    return urls
+        if urls is not None:
+            found = [hit.get("_source", {}) for hit in hits]
+            urls.update(url for source in found for url in (source.get("url"), *source.get("source_urls", [])) if url)
+        actions = ({"_op_type": "delete", "_index": index, "_id": hit["_id"]} for hit in hits)
+        bulk(client, actions, refresh=True, raise_on_error=False)
+        deleted += len(hits)
+    return deleted

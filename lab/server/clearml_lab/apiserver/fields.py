@@ -57,6 +57,7 @@ class Structure:
 class Field:
     """One field of a request. A field that is not declared is left to the endpoint, as the official server does.
 
+    `enum` names the type that the choices are in the official server; it is part of the message about others.
     `of` says what a list or a dict holds: a type by its name, or structures. `shape` makes the field an object.
     """
 
@@ -65,6 +66,7 @@ class Field:
     required: bool = False
     default: Any = None
     choices: Collection[str] = ()
+    enum: str = ""
     least: float | None = None
     most: float | None = None
     shortest: int = 0
@@ -98,6 +100,8 @@ class Field:
 
     def _check(self, value: Any) -> None:
         if self.choices and value not in self.choices:
+            if self.enum:
+                raise _wrong_type(self.enum, value)
             raise ValidationError(f"Value '{value}' is not a valid choice.")
         if self.most is not None and value > self.most:
             raise ValidationError(f"'{value}' is bigger than maximum ('{self.most}').")

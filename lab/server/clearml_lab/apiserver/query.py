@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,9 +20,12 @@ LIST_OPERATORS = {"__$all": "all", "__$and": "all", "__$any": "any", "__$or": "a
 EVERYTHING: dict[str, Any] = {}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Kind:
-    """What can be asked of one kind of object. A name that ends in `.*` stands for all fields below it."""
+    """What can be asked of one kind of object. A name that ends in `.*` stands for all fields below it.
+
+    `below` names the parts of fields that are objects with parts of their own.
+    """
 
     fields: frozenset[str]
     hidden: frozenset[str] = frozenset()
@@ -31,6 +34,7 @@ class Kind:
     ranges: Sequence[str] = ()
     dates: Sequence[str] = ()
     values: Sequence[str] = ()
+    below: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
 
 
 def get_many(
@@ -38,9 +42,7 @@ def get_many(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the objects of the caller's company that the request asks for, and what else belongs in the answer."""
     data = call.data
-    company = {"$in": [call.company, ""]} if public else call.company
-    conditions = [{"company": company}, dict(extra), *_conditions(kind, data)]
-    query = {"$and": [item for item in conditions if item]}
+    query = condition(call, kind, data, extra, public)
     shown, left_out = _projection(kind, data)
     start, size, scroll = _page(call)
 
@@ -49,6 +51,15 @@ def get_many(
         _save_scroll(call, scroll, start + len(documents))
     objects = [project(public_form(item), shown, left_out) for item in documents]
     return objects, {"scroll_id": scroll} if scroll else {}
+
+
+def condition(
+    call: Call, kind: Kind, data: Mapping[str, Any], extra: Mapping[str, Any] = EVERYTHING, public: bool = False
+) -> dict[str, Any]:
+    """Return the condition of the objects that a request asks for."""
+    company = {"$in": [call.company, ""]} if public else call.company
+    conditions = [{"company": company}, dict(extra), *_conditions(kind, data)]
+    return {"$and": [item for item in conditions if item]}
 
 
 def public_form(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,26 +265,26 @@ def _save_scroll(call: Call, scroll: str, position: int) -> None:
 def _fetch(table: Table, query: dict[str, Any], order: list[str], start: int, size: int) -> list[dict[str, Any]]:
     """Return one page. Nested fields are ordered here, as the lab's database misplaces what lacks them."""
     if any("." in field for field in order):
-        documents = list(table.collection.find(query))
+        documents = table.find(query)
         for field in reversed(order):
             path = field.lstrip("-").split(".")
             documents.sort(key=lambda item: _sort_key(item, path), reverse=field.startswith("-"))
         return documents[start : start + size]
     if not order:
-        return list(table.collection.find(query).skip(start).limit(size))
+        return table.page(query, start, size)
     names = [
         ("_id" if item.lstrip("-") == "id" else item.lstrip("-"), -1 if item.startswith("-") else 1) for item in order
     ]
     first, direction = names[0]
     if direction == -1:
-        return list(table.collection.find(query).sort(names).skip(start).limit(size))
+        return table.page(query, start, size, names)
     # What lacks the field comes last in either direction; a database would put it first when it ascends.
     full = {"$and": [query, {first: {"$exists": True}}, {first: {"$ne": None}}, {first: {"$ne": ""}}]}
     empty = {"$and": [query, {"$or": [{first: {"$exists": False}}, {first: None}, {first: ""}]}]}
-    documents = list(table.collection.find(full).sort(names).skip(start).limit(size))
+    documents = table.page(full, start, size, names)
     if len(documents) < size:
         skipped = max(0, start - table.count(full)) if start else 0
-        documents += table.collection.find(empty).sort(names).skip(skipped).limit(size - len(documents))
+        documents += table.page(empty, skipped, size - len(documents), names)
     return documents
 
 
@@ -297,6 +308,8 @@ def _projection(kind: Kind, data: Mapping[str, Any]) -> tuple[list[str], set[str
             raise _lookup_error(name)
         if below and name in ("project", "parent", "user", "company"):
             raise _lookup_error(below)
+        if below and below.partition(".")[0] not in kind.below.get(name, {below.partition(".")[0]}):
+            raise _lookup_error(below.partition(".")[0])
     left_out = {path[1:] for path in asked if path.startswith("-")}
     return shown, left_out | (kind.hidden - set(shown))
 

@@ -102,10 +102,10 @@ def release(call: Call, queue: str, tasks: Iterable[str], reason: str) -> list[s
     return released
 
 
-def forget(mongo: Mongo, task: str) -> None:
-    """Take a task that is about to be deleted off every queue."""
+def forget(mongo: Mongo, task: str, but: str = "") -> None:
+    """Take a task off every queue but one."""
     with mongo.queues.lock:
-        for document in mongo.queues.find({"entries.task": task}):
+        for document in mongo.queues.find({"entries.task": task, "_id": {"$ne": but}}):
             entries = [entry for entry in document["entries"] if entry["task"] != task]
             mongo.queues.update(document["_id"], {"$set": {"entries": entries, "last_update": now()}})
 

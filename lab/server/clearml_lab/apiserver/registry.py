@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ApiError
 from .fields import Field
@@ -20,6 +20,7 @@ PATH = re.compile(rf"/?(?:v(?P<version>\d+\.?\d+)/)?(?P<name>{WORD}\.{WORD})/?",
 SYSTEM_ROLES = ("system", "root")
 
 Handler = Callable[["Call"], "dict[str, Any] | None"]
+Decorated = TypeVar("Decorated", bound=Handler)
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,10 @@ def endpoint(
     version: str = "1.0",
     roles: Sequence[str] = (),
     authorize: bool | None = True,
-) -> Callable[[Handler], Handler]:
+) -> Callable[[Decorated], Decorated]:
     """Register the decorated function as an endpoint. It takes the Call and returns the answer's data."""
 
-    def register(handler: Handler) -> Handler:
+    def register(handler: Decorated) -> Decorated:
         versions = _endpoints.setdefault(name, [])
         versions.append(Endpoint(name, version, handler, fields, roles, authorize))
         versions.sort(key=lambda item: version_key(item.version), reverse=True)

@@ -19,7 +19,9 @@ NEXT = {
     "published": set(),
     "completed": {"published", "in_progress", "created"},
 }
-LOCKED = ("publishing", "published", "completed")
+LOCKED = ("publishing", "published")
+RUNNING = ("queued", "in_progress")
+DEVELOPMENT = "development"  # the tag of a task that somebody runs by hand
 
 
 def load(call: Call, task: str) -> dict[str, Any]:
@@ -31,6 +33,37 @@ def load(call: Call, task: str) -> dict[str, Any]:
     if not document["company"]:
         raise error("no_write_permission", f"cannot modify public task(s), ids={(task,)}")
     return document
+
+
+def load_for_update(call: Call, task: str, *, force: bool = False, any_status: bool = False) -> dict[str, Any]:
+    """Return a task whose contents may be changed: a draft; with `force` also one that waits or runs."""
+    document = load(call, task)
+    if not any_status and document["status"] not in ("created", *(RUNNING if force else ())):
+        raise error("invalid_task_status", expected="created", status=document["status"])
+    return document
+
+
+def check(current: str, status: str) -> None:
+    """Refuse a status that may not follow the current one."""
+    if status not in NEXT[current]:
+        raise error("invalid_task_status", "Invalid status change", current_status=current, new_status=status)
+
+
+def write(call: Call, task: str, fields: dict[str, Any], unset: tuple[str, ...] = (), updated: bool = True) -> int:
+    """Set and remove fields, and note who did so; `updated` says that this counts as a sign of life."""
+    when = now()
+    last = {"last_change": when, "last_changed_by": call.identity.user, **({"last_update": when} if updated else {})}
+    change: dict[str, Any] = {"$set": {**fields, **last}}
+    if unset:
+        change["$unset"] = dict.fromkeys(unset, 1)
+    return call.mongo.tasks.update(task, change)
+
+
+def duration(task: dict[str, Any]) -> dict[str, int]:
+    """Return how long a task runs, as a field to set, if it does."""
+    if task["status"] != "in_progress" or not task.get("started"):
+        return {}
+    return {"active_duration": int((now() - task["started"]).total_seconds())}
 
 
 def change(
@@ -46,8 +79,8 @@ def change(
 ) -> dict[str, Any]:
     """Change the status; `force` allows any change. Return what the API answers: count and changed fields."""
     current = task["status"]
-    if not force and status != current and status not in NEXT[current]:
-        raise error("invalid_task_status", "Invalid status change", current_status=current, new_status=status)
+    if not force and status != current:
+        check(current, status)
     when = now()
     changed = {
         "status": status,
@@ -60,6 +93,8 @@ def change(
         **(fields or {}),
     }
     update: dict[str, Any] = {"$set": changed}
+    if status == "queued" and DEVELOPMENT in task.get("system_tags", []):
+        update["$set"] = {**changed, "system_tags": [tag for tag in task["system_tags"] if tag != DEVELOPMENT]}
     if unset:
         update["$unset"] = dict.fromkeys(unset, 1)
     if not call.mongo.tasks.update({"_id": task["_id"], "status": current}, update):

@@ -1,5 +1,43 @@
 """The endpoints, one module per ClearML service. Importing a module registers its endpoints."""
 
-from . import auth, debug, events, login, projects, queues, server, tasks, users, workers
+from . import (
+    auth,
+    debug,
+    events,
+    events_samples,
+    events_scalars,
+    login,
+    models,
+    organization,
+    pipelines,
+    projects,
+    projects_queries,
+    queues,
+    server,
+    tasks,
+    tasks_lifecycle,
+    tasks_parts,
+    users,
+    workers,
+)
 
-__all__ = ["auth", "debug", "events", "login", "projects", "queues", "server", "tasks", "users", "workers"]
+__all__ = [
+    "auth",
+    "debug",
+    "events",
+    "events_samples",
+    "events_scalars",
+    "login",
+    "models",
+    "organization",
+    "pipelines",
+    "projects",
+    "projects_queries",
+    "queues",
+    "server",
+    "tasks",
+    "tasks_lifecycle",
+    "tasks_parts",
+    "users",
+    "workers",
+]

@@ -1,23 +1,17 @@
-"""tasks.*: experiments and everything else that runs."""
+"""tasks.*: experiments and everything else that runs. Making them, finding them, and changing what they say."""
 
 from __future__ import annotations
 
-import hashlib
-import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from ...stores import now
-from .. import cleanup, query, queue_entries, task_status
+from .. import cleanup, entities, joins, project_tree, query, task_document, task_legacy, task_status
+from ..batch import IDS
 from ..call import Call
 from ..errors import error
-from ..fields import Field
+from ..fields import Field, Structure
 from ..registry import endpoint
-from .projects import touch
 
-TASK_TYPES = (
-    "training testing inference data_processing application monitor controller report optimizer service qc custom"
-).split()
 TASK = query.Kind(
     fields=frozenset(
         "id user company name type status status_reason status_message status_changed comment report report_assets"
@@ -35,41 +29,101 @@ TASK = query.Kind(
     ranges=("created", "started", "active_duration", "last_metrics.*", "last_iteration"),
     dates=("status_changed", "last_update", "last_change"),
     values=("runtime.*",),
+    below={
+        "execution": frozenset("test_split parameters model_desc model_labels framework artifacts queue".split()),
+        "output": frozenset({"destination", "error", "result"}),
+        "models": frozenset({"input", "output"}),
+    },
 )  # fmt: skip
-# Parts of a task that are objects of their own.
-OBJECTS = ("models", "container", "execution", "hyperparams", "configuration", "script", "runtime")
-CREATE = {"name", "tags", "system_tags", "type", "comment", "parent", "project", *OBJECTS}
+REFERENCES = {
+    "company": "companies",
+    "user": "users",
+    "project": "projects",
+    "parent": "tasks",
+    "execution.queue": "queues",
+    "models.input.model": "models",
+    "models.output.model": "models",
+}
 REQUEST = Field("task", required=True)
-CHANGE = (
+FORCE = Field("force", "bool", default=False)
+CREATE = (Field("name", required=True), Field("type", required=True, choices=task_document.TYPES))
+CLONE = (
     REQUEST,
-    Field("force", "bool", default=False),
-    Field("status_reason", default=""),
-    Field("status_message", default=""),
+    *(Field(f"new_task_{name}") for name in ("name", "comment", "parent", "project")),
+    *(Field(f"new_task_{name}", "list", of="str") for name in ("tags", "system_tags")),
+    *(Field(f"new_task_{name}", "dict") for name in ("hyperparams", "configuration", "container")),
+    Field("new_task_input_models", "list", of=Structure("TaskInputModel", (Field("name"), Field("model")))),
+    Field("execution_overrides", "dict"),
+    Field("validate_references", "bool", default=False),
+    Field("new_project_name"),
 )
+CLONE_FIELDS = tuple(field.name for field in CLONE)
+LISTED = (Field("search_hidden", "bool"), Field("allow_public", "bool", default=True))
 
 
-@endpoint(
-    "tasks.create",
-    Field("name", required=True),
-    Field("type", required=True, choices=TASK_TYPES),
-    *(Field(name) for name in ("comment", "parent", "project", "output_dest")),
-    *(Field(name, "dict") for name in OBJECTS),
-)
+@endpoint("tasks.create", *CREATE)
 def create(call: Call) -> dict[str, Any]:
     """Create a task in the status `created`."""
-    fields = {key: value for key, value in call.data.items() if key in CREATE and value is not None}
-    query.check_tags(fields.get("tags"), fields.get("system_tags"))
-    for name in ("tags", "system_tags"):
-        if not isinstance(fields.get(name, []), list):
-            raise error("data_validation_error", **{name: "Only lists and tuples may be used in a list field"})
-    fields["name"] = fields["name"].strip()
-    if len(fields["name"]) < 3:
-        raise error("data_validation_error", name="String value is too short")
-    task = _new_task(call, fields)
-    _check_references(call, task)
+    task = _validated(call)
+    task_document.check_name(task)
     call.mongo.tasks.insert(task)
-    touch(call, task.get("project"))
+    project_tree.touch(call, task.get("project"))
     return {"id": task["_id"]}
+
+
+@endpoint("tasks.validate", *CREATE)
+def validate(call: Call) -> dict[str, Any]:
+    """Check a request to create a task."""
+    _validated(call)
+    return {}
+
+
+@endpoint("tasks.clone", *CLONE)
+def clone(call: Call) -> dict[str, Any]:
+    """Copy a task without its results."""
+    data = call.data
+    source = call.mongo.tasks.get({"_id": data["task"], "company": {"$in": [call.company, ""]}})
+    if not source:
+        raise error("invalid_task_id", id=data["task"])
+    given, place = _overrides(call, source), {}
+    if data["new_project_name"] and not data["new_task_project"]:
+        project = project_tree.find_or_create(call, data["new_project_name"])
+        given["project"] = project
+        place = {"new_project": {"id": project, "name": data["new_project_name"]}}
+    copied = {key: source[key] for key in ("name", "comment", "project", "tags", "type", "script") if source.get(key)}
+    for key in ("container", "hyperparams", "configuration"):
+        copied[key] = source.get(key) or {}
+    hidden = {task_status.DEVELOPMENT, "archived"}
+    destination = (source.get("output") or {}).get("destination")
+    parent = source.get("parent") or ""
+    task = task_document.create(
+        call,
+        {
+            **copied,
+            "system_tags": [tag for tag in source.get("system_tags") or [] if tag not in hidden],
+            "output": {"destination": destination} if destination else {},
+            "models": {"input": (source.get("models") or {}).get("input", []), "output": []},
+            "parent": parent if parent and not parent.startswith(cleanup.DELETED) else source["_id"],
+            "execution": _copied_execution(source),
+            **given,
+        },
+    )
+    every = data["validate_references"]
+    if data["new_task_parent"] and not call.mongo.tasks.get(data["new_task_parent"], ["_id"]):
+        raise error("invalid_task_id", "invalid parent", parent=data["new_task_parent"])
+    if data["new_task_project"] and not call.mongo.projects.get(data["new_task_project"], ["_id"]):
+        raise error("invalid_project_id", id=data["new_task_project"])
+    task_document.check_references(
+        call,
+        task,
+        parent=every or bool(data["new_task_parent"]),
+        project=every or "project" in given,
+        models=every or "models" in given,
+    )
+    task_document.check_name(task)
+    call.mongo.tasks.insert(task)
+    project_tree.touch(call, task.get("project"))
+    return {"id": task["_id"], **place}
 
 
 @endpoint("tasks.get_by_id", REQUEST)
@@ -78,188 +132,176 @@ def get_by_id(call: Call) -> dict[str, Any]:
     task = call.mongo.tasks.get({"_id": call.data["task"], "company": {"$in": [call.company, ""]}})
     if not task:
         raise error("invalid_task_id", ids=[call.data["task"]])
-    shown = _shown(query.project(query.public_form(task), [], TASK.hidden))
+    shown = task_document.shown(call, query.project(query.public_form(task), [], TASK.hidden))
     return {"task": {**shown, "unique_metrics": []}}
 
 
-@endpoint("tasks.get_all", Field("search_hidden", "bool"))
+@endpoint("tasks.get_all", *LISTED)
 def get_all(call: Call) -> dict[str, Any]:
     """Return the tasks that the request asks for; hidden ones only by id or on demand."""
+    tasks, more = query.get_many(call, call.mongo.tasks, TASK, _prepare_query(call), public=True)
+    return {"tasks": [task_document.shown(call, task) for task in tasks], **more}
+
+
+@endpoint("tasks.get_all_ex", *LISTED)
+def get_all_ex(call: Call) -> dict[str, Any]:
+    """Return the same, with what they refer to."""
+    visible = _prepare_query(call)
+    tasks, more = joins.get_many(call, call.mongo.tasks, TASK, REFERENCES, visible, public=call.data["allow_public"])
+    return {"tasks": [task_document.shown(call, task) for task in tasks], **more}
+
+
+@endpoint("tasks.get_by_id_ex", Field("id", "list"), *LISTED)
+def get_by_id_ex(call: Call) -> dict[str, Any]:
+    """Return some tasks, with what they refer to."""
+    if call.data["id"] is None:
+        raise error("missing_required_fields", missing=["id"])
+    return get_all_ex(call)
+
+
+@endpoint("tasks.get_types", Field("projects", "list", of="str"))
+def get_types(call: Call) -> dict[str, Any]:
+    """Return which types the tasks in some projects have."""
+    inside = (
+        {"project": {"$in": project_tree.with_children(call, call.data["projects"])}} if call.data["projects"] else {}
+    )
+    tasks = call.mongo.tasks.find({"company": {"$in": [call.company, ""]}, **inside}, ["type"])
+    return {"types": sorted({task["type"] for task in tasks} & set(task_document.TYPES))}
+
+
+@endpoint("tasks.edit", REQUEST, FORCE)
+def edit(call: Call) -> dict[str, Any]:
+    """Change what a draft says; with `force`, what any task says."""
     data = call.data
-    visible = {} if data["search_hidden"] or data.get("id") else {"system_tags": {"$ne": "hidden"}}
-    if data.get("include_subprojects") and data.get("project"):
-        projects = data["project"] if isinstance(data["project"], list) else [data["project"]]
-        below = call.mongo.projects.find({"path": {"$in": projects}}, ["_id"])
-        data["project"] = [*projects, *(item["_id"] for item in below)]
-    tasks, more = query.get_many(call, call.mongo.tasks, TASK, visible, public=True)
-    return {"tasks": [_shown(task) for task in tasks], **more}
+    with call.mongo.tasks.lock:
+        task = task_status.load(call, data["task"])
+        if not data["force"] and task["status"] != "created":
+            raise error("invalid_task_status", expected="created", status=task["status"])
+        fields = task_document.from_request(call, data, previous=task)
+        task_document.check_references(call, fields)
+        task_document.check_name(fields)
+        for name in ("execution", "script", "models"):
+            if isinstance(fields.get(name), dict) and isinstance(task.get(name), dict):
+                fields[name] = {**task[name], **fields[name]}
+        if data.get("status") is not None:
+            fields["status"] = data["status"]
+        if not fields:
+            return {"updated": 0, "fields": {}}
+        return _changed(call, task, fields, updated=not fields.keys() <= task_document.ALWAYS_SETTABLE)
 
 
-@endpoint("tasks.started", *CHANGE)
-def started(call: Call) -> dict[str, Any]:
-    """Note that the task runs. A task that is running already keeps its start time."""
-    task = task_status.load(call, call.data["task"])
-    again = task["status"] == "in_progress" and task.get("started")
-    fields = {} if again else {"started": now()}
-    result = _change(call, task, "in_progress", fields, () if again else ("completed", "active_duration"))
-    return {**result, "started": result["updated"]}
+@endpoint("tasks.update", REQUEST)
+def update(call: Call) -> dict[str, Any]:
+    """Change what may be changed of any task: its name, comment, project and tags."""
+    with call.mongo.tasks.lock:
+        task = task_status.load(call, call.data["task"])
+        fields = _always_settable(call, call.data)
+        return _changed(call, task, fields, updated=False) if fields else {"updated": 0, "fields": {}}
 
 
-@endpoint("tasks.stopped", *CHANGE)
-def stopped(call: Call) -> dict[str, Any]:
-    """Note that the task was aborted."""
-    return _change(call, task_status.load(call, call.data["task"]), "stopped", {"completed": now()})
+@endpoint("tasks.update_batch")
+def update_batch(call: Call) -> dict[str, Any]:
+    """Do the same to many tasks, one a line."""
+    items = {item["task"]: item for item in call.batch or []}
+    with call.mongo.tasks.lock:
+        tasks = entities.writable(call, call.mongo.tasks, list(items), "invalid_task_id")
+        changes = [(task, _always_settable(call, items[task["_id"]])) for task in tasks]
+        changes = [(task, fields) for task, fields in changes if fields]
+        for task, fields in changes:
+            _changed(call, task, fields, updated=False)
+    return {"updated": len(changes)}
 
 
-@endpoint("tasks.failed", *CHANGE)
-def failed(call: Call) -> dict[str, Any]:
-    """Note that the task failed."""
-    return _change(call, task_status.load(call, call.data["task"]), "failed", {"completed": now()})
+@endpoint("tasks.ping", REQUEST)
+def ping(call: Call) -> dict[str, Any]:
+    """Note a sign of life."""
+    task = call.mongo.tasks.get({"_id": call.data["task"], "company": call.company}, ["status", "started"])
+    if task:
+        task_status.write(call, task["_id"], task_status.duration(task))
+    return {}
 
 
-@endpoint("tasks.completed", *CHANGE, Field("publish", "bool", default=False), version="2.2")
-def completed(call: Call) -> dict[str, Any]:
-    """Note that the task is done, and publish it on demand."""
-    task = task_status.load(call, call.data["task"])
-    result = _change(call, task, "completed", {"completed": now()})
-    published = 0
-    if call.data["publish"]:
-        task["status"] = "completed"
-        published = _change(call, task, "published", {"published": now()})["updated"]
-        result["fields"]["status"] = "published"
-    return {**result, "published": published}
+@endpoint("tasks.move", IDS, Field("project"), Field("project_name"))
+def move(call: Call) -> dict[str, Any]:
+    """Move tasks to a project, which is created when it is named and not there."""
+    return entities.move(call, call.mongo.tasks, "invalid_task_id")
 
 
-@endpoint("tasks.add_or_update_artifacts", REQUEST, Field("artifacts", "list", required=True), version="2.10")
-def add_or_update_artifacts(call: Call) -> dict[str, Any]:
-    """Note files that the task has put out or taken in."""
-    task = task_status.load(call, call.data["task"])
-    artifacts = {f"execution.artifacts.{key}": item for key, item in _artifacts(call.data["artifacts"]).items()}
-    when = {"last_update": now(), "last_change": now(), "last_changed_by": call.identity.user}
-    return {"updated": call.mongo.tasks.update(task["_id"], {"$set": {**artifacts, **when}})}
+@endpoint("tasks.update_tags", IDS, Field("add_tags", "list", of="str"), Field("remove_tags", "list", of="str"))
+def update_tags(call: Call) -> dict[str, Any]:
+    """Add tags to tasks, and take some away."""
+    return entities.edit_tags(call, call.mongo.tasks, "invalid_task_id")
 
 
-@endpoint(
-    "tasks.delete",
-    *CHANGE,
-    Field("move_to_trash", "bool", default=False),
-    Field("return_file_urls", "bool", default=False),
-    Field("delete_output_models", "bool", default=True),
-    Field("delete_external_artifacts", "bool", default=True),
-)
-def delete(call: Call) -> dict[str, Any]:
-    """Delete a task with its events, and leave its files to the async deleter."""
-    task = task_status.load(call, call.data["task"])
-    force = call.data["force"]
-    if not force and task["status"] != "created" and "archived" not in task.get("system_tags", []):
-        raise error(
-            "task_cannot_be_deleted",
-            "due to status, use force=True",
-            task=task["_id"],
-            expected="created",
-            current=task["status"],
-        )
-    published = call.mongo.tasks.count({"parent": task["_id"], "status": "published"})
-    if published and not force:
-        raise error("task_cannot_be_deleted", "has children, use force=True", task=task["_id"], children=published)
-    ready = call.mongo.models.count({"task": task["_id"], "ready": True})
-    if ready and not force:
-        raise error("task_cannot_be_deleted", "has output models, use force=True", task=task["_id"], models=ready)
-    queue_entries.forget(call.mongo, task["_id"])
-    result = cleanup.delete_task(
-        call, task, with_models=call.data["delete_output_models"], external=call.data["delete_external_artifacts"]
-    )
-    touch(call, task.get("project"))
-    return {"deleted": True, **result, "urls": result["urls"] if call.data["return_file_urls"] else None}
+@endpoint("tasks.make_public", IDS, version="2.9")
+def make_public(call: Call) -> dict[str, Any]:
+    """Show tasks to everybody; nobody can change them then."""
+    return entities.publish(call, call.mongo.tasks, "invalid_task_id", public=True)
 
 
-def _change(
-    call: Call,
-    task: dict[str, Any],
-    status: str,
-    fields: dict[str, Any],
-    unset: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    return task_status.change(
-        call,
-        task,
-        status,
-        reason=call.data["status_reason"],
-        message=call.data["status_message"],
-        force=call.data["force"],
-        fields=fields,
-        unset=unset,
-    )
+@endpoint("tasks.make_private", IDS, version="2.9")
+def make_private(call: Call) -> dict[str, Any]:
+    """Take that back."""
+    return entities.publish(call, call.mongo.tasks, "invalid_task_id", public=False)
 
 
-def _new_task(call: Call, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a task as it is stored: what the request says, and a default for what it does not."""
-    created = now()
-    given = dict(fields)
-    execution = {"test_split": 0, "parameters": {}, "model_desc": {}, "model_labels": {}, **given.pop("execution", {})}
-    execution["artifacts"] = _artifacts(execution.get("artifacts", []))
-    output = {"destination": call.data["output_dest"]} if call.data.get("output_dest") else {}
-    return {
-        "_id": uuid.uuid4().hex,
-        "company": call.company,
-        "user": call.identity.user,
-        "status": "created",
-        "created": created,
-        "last_update": created,
-        "last_change": created,
-        "last_changed_by": call.identity.user,
-        "last_iteration": 0,
-        "last_metrics": {},
-        "unique_metrics": [],
-        "metric_stats": {},
-        "report_assets": [],
-        "hyperparams": {},
-        "configuration": {},
-        "runtime": {},
-        "container": {},
-        "output": output,
-        "execution": execution,
-        **given,
-        "tags": sorted(set(given.get("tags", []))),
-        "system_tags": sorted(set(given.get("system_tags", []))),
-        "script": {
-            "binary": "python",
-            "repository": "",
-            "entry_point": "",
-            "requirements": {},
-            **given.get("script", {}),
-        },
-        "models": {"input": [], "output": [], **given.get("models", {})},
-    }
-
-
-def _check_references(call: Call, task: Mapping[str, Any]) -> None:
-    """Refuse a parent or a project that is not there."""
-    parent, project = task.get("parent"), task.get("project")
-    own_or_public = {"company": {"$in": [call.company, ""]}}
-    if parent and not parent.startswith(cleanup.DELETED) and not call.mongo.tasks.get({"_id": parent, **own_or_public}):
-        raise error("fields_value_error", "expecting Task id", id=parent, field="parent")
-    if project and not call.mongo.projects.get({"_id": project, "company": call.company}, ["_id"]):
-        raise error("fields_value_error", "expecting Project id", id=project, field="project")
-
-
-def _artifacts(items: Any) -> dict[str, Any]:
-    """Return artifacts as they are stored, by an id that stands for key and mode."""
-    listed = items.values() if isinstance(items, dict) else items if isinstance(items, list) else [None]
-    stored = {}
-    for item in listed:
-        if not isinstance(item, dict) or not item.get("key"):
-            raise error("validation_error", "error for field 'key'. field is required!")
-        artifact = {"mode": "output", "display_data": [], **item}
-        name = f"{artifact['key']}:{artifact['mode']}"
-        stored[hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()] = artifact
-    return stored
-
-
-def _shown(task: dict[str, Any]) -> dict[str, Any]:
-    """Return a task as the API shows it: artifacts are a list."""
-    execution = task.get("execution")
-    if isinstance(execution, dict) and isinstance(execution.get("artifacts"), dict):
-        listed = sorted(execution["artifacts"].values(), key=lambda item: (item.get("type", ""), item["key"]))
-        task["execution"] = {**execution, "artifacts": listed}
+def _validated(call: Call) -> dict[str, Any]:
+    task = task_document.create(call, task_document.from_request(call, call.data))
+    task_document.check_references(call, task)
     return task
+
+
+def _prepare_query(call: Call) -> dict[str, Any]:
+    """Bring the request into the form that is stored; return the condition that leaves hidden tasks out."""
+    data = call.data = task_document.escape_query(call.data)
+    project_tree.include_children(call)
+    return {} if data["search_hidden"] or data.get("id") else {"system_tags": {"$ne": "hidden"}}
+
+
+def _overrides(call: Call, source: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request to clone a task sets, as it is stored."""
+    data = call.data
+    wanted = {name.removeprefix("new_task_"): value for name, value in data.items() if name.startswith("new_task_")}
+    models = [item for item in wanted.pop("input_models", None) or [] if item.get("model")]
+    # The official server takes parameters from here, too, and then forgets them.
+    forgotten = ("parameters", "configuration")
+    overrides = {name: value for name, value in (data["execution_overrides"] or {}).items() if name not in forgotten}
+    model, command = overrides.pop("model", None), overrides.pop("docker_cmd", None)
+    if model and not models:
+        models = [{"name": task_legacy.MODELS["input"][1], "model": model}]
+    if command and not wanted.get("container"):
+        wanted["container"] = task_legacy.container(command)
+    if overrides:
+        wanted["execution"] = overrides
+    given = task_document.from_request(call, {key: value for key, value in wanted.items() if value}, previous=source)
+    if "execution" in given:
+        given["execution"] = {**_copied_execution(source), **given["execution"]}
+    if models:
+        given["models"] = {"input": [{**item, "updated": now()} for item in models], "output": []}
+    return given
+
+
+def _copied_execution(source: dict[str, Any]) -> dict[str, Any]:
+    """Return how the task runs, without what it has put out."""
+    execution = {key: value for key, value in (source.get("execution") or {}).items() if key != "queue"}
+    artifacts = execution.get("artifacts") or {}
+    execution["artifacts"] = {key: item for key, item in artifacts.items() if item.get("mode") == "input"}
+    return execution
+
+
+def _always_settable(call: Call, data: dict[str, Any]) -> dict[str, Any]:
+    fields = task_document.from_request(call, {key: data.get(key) for key in task_document.ALWAYS_SETTABLE})
+    if data.get("status_message") is not None:
+        fields["status_message"] = data["status_message"]
+    task_document.check_references(call, fields)
+    task_document.check_name(fields)
+    return fields
+
+
+def _changed(call: Call, task: dict[str, Any], fields: dict[str, Any], updated: bool) -> dict[str, Any]:
+    """Write fields, and return them as the API shows them, with who changed them and when."""
+    task_status.write(call, task["_id"], fields, updated=updated)
+    project_tree.touch(call, fields.get("project"))
+    when = now()
+    last = {"last_change": when, "last_changed_by": call.identity.user, **({"last_update": when} if updated else {})}
+    return {"updated": 1, "fields": task_document.shown(call, {**fields, **last})}
