@@ -122,7 +122,7 @@ def print_summary(images: str, seconds: float) -> None:
         print(f"  {command:{width}}  {purpose}")
     if images == "lab":
         print(
-            "\nThe lab server answers what deploying and verifying need. The web application and all that the SDK calls"
+            "\nThe lab server works with the official SDK and agent, to try things; the web application and the rest of the API"
             "\ncome with the official images (docs/architecture.md)."
         )
 
