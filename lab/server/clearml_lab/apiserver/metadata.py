@@ -17,6 +17,18 @@ def stored(items: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {keys.escape(item["key"]): dict(item) for item in items}
 
 
+def merged(document: Mapping[str, Any], items: Iterable[Mapping[str, Any]], replace: bool) -> dict[str, Any]:
+    """Return the metadata of a document with some added, or with nothing else."""
+    kept = {} if replace else document.get("metadata") or {}
+    return {**kept, **stored(items)}
+
+
+def without(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return the metadata of a document without some keys."""
+    gone = {keys.escape(name) for name in names}
+    return {name: item for name, item in (document.get("metadata") or {}).items() if name not in gone}
+
+
 def shown(item: dict[str, Any], old_client: bool) -> dict[str, Any]:
     """Return an object as the API shows it. Clients from before metadata was a mapping (2.17) get an empty list."""
     if "metadata" not in item:

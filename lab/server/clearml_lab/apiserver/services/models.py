@@ -287,9 +287,8 @@ def add_or_update_metadata(call: Call) -> dict[str, Any]:
     """Add metadata to a model, or replace all that it has."""
     with call.mongo.models.lock:
         model = model_operations.load(call, call.data["model"])
-        kept = {} if call.data["replace_metadata"] else model.get("metadata") or {}
-        changed = {"metadata": {**kept, **metadata.stored(call.data["metadata"])}}
-        return {"updated": model_operations.write(call, model["_id"], changed)}
+        changed = metadata.merged(model, call.data["metadata"], call.data["replace_metadata"])
+        return {"updated": model_operations.write(call, model["_id"], {"metadata": changed})}
 
 
 @endpoint("models.delete_metadata", REQUEST, Field("keys", "list", of="str", shortest=1), version=METADATA_VERSION)
@@ -297,8 +296,7 @@ def delete_metadata(call: Call) -> dict[str, Any]:
     """Take metadata away from a model, by its keys."""
     with call.mongo.models.lock:
         model = model_operations.load(call, call.data["model"])
-        gone = set(metadata.stored({"key": key} for key in call.data["keys"]))
-        kept = {name: item for name, item in (model.get("metadata") or {}).items() if name not in gone}
+        kept = metadata.without(model, call.data["keys"])
         return {"updated": model_operations.write(call, model["_id"], {"metadata": kept})}
 
 

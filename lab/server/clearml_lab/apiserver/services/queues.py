@@ -8,7 +8,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from ...stores import Mongo, now
-from .. import keys, metadata, query, queue_entries, queue_metrics, workers_registry
+from .. import metadata, query, queue_entries, queue_metrics, workers_registry
 from ..call import Call
 from ..errors import error
 from ..fields import Field
@@ -229,18 +229,16 @@ def add_or_update_metadata(call: Call) -> dict[str, Any]:
     """Add metadata to a queue, or replace all that it has."""
     with call.mongo.queues.lock:
         queue = queue_entries.load(call, call.data["queue"])
-        kept = {} if call.data["replace_metadata"] else queue["metadata"]
-        changed = {**kept, **metadata.stored(call.data["metadata"])}
+        changed = metadata.merged(queue, call.data["metadata"], call.data["replace_metadata"])
         return {"updated": call.mongo.queues.update(queue["_id"], {"$set": {"metadata": changed}})}
 
 
 @endpoint("queues.delete_metadata", REQUEST, Field("keys", "list", of="str", shortest=1), version=METADATA_VERSION)
 def delete_metadata(call: Call) -> dict[str, Any]:
     """Take metadata away from a queue, by its keys."""
-    gone = {keys.escape(key) for key in call.data["keys"]}
     with call.mongo.queues.lock:
         queue = queue_entries.load(call, call.data["queue"])
-        kept = {key: item for key, item in queue["metadata"].items() if key not in gone}
+        kept = metadata.without(queue, call.data["keys"])
         return {"updated": call.mongo.queues.update(queue["_id"], {"$set": {"metadata": kept}})}
 
 
