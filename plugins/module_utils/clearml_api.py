@@ -92,6 +92,23 @@ class Service:
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise ServiceError(f"{self} {self._trouble(error)} while {doing}.") from error
 
+    def post(self, doing: str, endpoint: str, request: object = None, authorization: str | None = None) -> Answer:
+        """Send a call and return whatever comes. Some proxies drop the body of a GET, so it is always a POST."""
+        if isinstance(request, list):
+            body = "\n".join(json.dumps(item) for item in request)
+            content_type = "application/json-lines"
+        else:
+            body, content_type = json.dumps(request or {}), "application/json"
+        return self.ask(
+            doing, "POST", f"/{endpoint}", body=body.encode(), content_type=content_type, authorization=authorization
+        )
+
+    def call(
+        self, doing: str, endpoint: str, request: object = None, authorization: str | None = None
+    ) -> dict[str, Any]:
+        """Call an endpoint of the apiserver, and return the data of a good answer."""
+        return self.json(doing, self.post(doing, endpoint, request, authorization))
+
     def json(self, doing: str, answer: Answer) -> dict[str, Any]:
         """Return the data of a good answer in ClearML's envelope, and refuse every other one."""
         if answer.status != 200:

@@ -4,7 +4,6 @@
 # Runs on the host, with nothing but its Python (3.9 or newer) and the standard library.
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -76,15 +75,7 @@ class Queues:
 
     def call(self, doing: str, endpoint: str, request: object, authorization: str | None = None) -> dict[str, Any]:
         """Call an endpoint."""
-        answer = self.api.ask(
-            doing,
-            "POST",
-            f"/{endpoint}",
-            body=json.dumps(request).encode(),
-            content_type="application/json",
-            authorization=authorization or self.authorization,
-        )
-        data: dict[str, Any] = self.api.json(doing, answer)
+        data: dict[str, Any] = self.api.call(doing, endpoint, request, authorization or self.authorization)
         return data
 
     def names(self) -> set[str]:

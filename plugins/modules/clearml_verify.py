@@ -200,20 +200,8 @@ class Verifier:
         self, doing: str, endpoint: str, request: object = None, *, authorization: str | None = None
     ) -> dict[str, Any]:
         """Call an endpoint of the apiserver, as the account with the key pair unless told otherwise."""
-        answer = self.ask_api(doing, endpoint, request, authorization or f"Bearer {self.token}")
-        data: dict[str, Any] = self.api.json(doing, answer)
+        data: dict[str, Any] = self.api.call(doing, endpoint, request, authorization or f"Bearer {self.token}")
         return data
-
-    def ask_api(self, doing: str, endpoint: str, request: object = None, authorization: str | None = None) -> Answer:
-        """Send a call and return whatever comes. Some proxies drop the body of a GET, so it is always a POST."""
-        if isinstance(request, list):
-            body = "\n".join(json.dumps(item) for item in request)
-            content_type = "application/json-lines"
-        else:
-            body, content_type = json.dumps(request or {}), "application/json"
-        return self.api.ask(
-            doing, "POST", f"/{endpoint}", body=body.encode(), content_type=content_type, authorization=authorization
-        )
 
     def refuse(self, service: Service, answer: Answer, what: str, remedy: str, statuses: tuple[int, ...]) -> None:
         """Raise unless the answer is one of ``statuses``, the ones that refuse."""
@@ -280,7 +268,7 @@ class Verifier:
     def must_be_gone(self, kind: str, identity: str) -> None:
         """See that the apiserver no longer knows something."""
         bearer = f"Bearer {self.token}"
-        answer = self.ask_api(f"looking for a deleted {kind}", f"{kind}s.get_by_id", {kind: identity}, bearer)
+        answer = self.api.post(f"looking for a deleted {kind}", f"{kind}s.get_by_id", {kind: identity}, bearer)
         if answer.status != 400:
             raise ServiceError(f"{self.api} answered {answer} instead of 400 when asked for a {kind} that was deleted.")
 
@@ -516,7 +504,7 @@ class Verifier:
     def log_in_by_name(self, name: str) -> str:
         """Try to log in without a password."""
         for authorization in (None, basic(name, "")):
-            answer = self.ask_api("being tried with a login by name alone", "auth.login", None, authorization)
+            answer = self.api.post("being tried with a login by name alone", "auth.login", None, authorization)
             self.refuse(self.api, answer, "a login without a password", "turn on auth.fixed_users", (401,))
         return "refused with 401"
 
@@ -524,7 +512,7 @@ class Verifier:
         """Try to log in with the key pairs that everybody knows."""
         accepted = []
         for name, pair in KEY_PAIRS.items():
-            answer = self.ask_api("being tried with a published key pair", "auth.login", None, basic(*pair))
+            answer = self.api.post("being tried with a published key pair", "auth.login", None, basic(*pair))
             if answer.status == 200:
                 accepted.append(name)
             elif answer.status != 401:
@@ -543,7 +531,7 @@ class Verifier:
         """Try a token that everybody can make."""
         bearer = f"Bearer {forged_token(TOKEN_SECRET)}"
         for endpoint, request in (("users.get_all", {}), ("server.config", {"path": "hosts"})):
-            answer = self.ask_api("being tried with a forged token", endpoint, request, bearer)
+            answer = self.api.post("being tried with a forged token", endpoint, request, bearer)
             remedy = "set secure.auth.token_secret to a value of your own, and restart"
             # 403 would mean that it believed the token.
             self.refuse(self.api, answer, "a token forged with the published token secret", remedy, (401,))
