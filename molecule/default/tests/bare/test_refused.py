@@ -5,14 +5,13 @@ The table of wrong inventories is tests/unit/test_bad_values/cases.yml; here is 
 
 from __future__ import annotations
 
-import difflib
 import json
 
 import pytest
 import testinfra.host
 
-from helpers.expected import ROOT
-from helpers.playbooks import EPHEMERAL, ansible_playbook, runs
+from helpers.bare import changes
+from helpers.playbooks import ansible_playbook, runs
 
 CASES: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
     "misspelled": (
@@ -66,9 +65,5 @@ def test_a_port_that_another_program_holds_is_refused(host: testinfra.host.Host)
 
 
 def test_the_host_is_as_it_was(host: testinfra.host.Host) -> None:
-    before = (EPHEMERAL / f"bare-{host.backend.name}.txt").read_text().splitlines()
-    assert len(before) > 1000, "the list of the bare host is not complete"
-    script = (ROOT / "molecule" / "resources" / "scripts" / "list-host.sh").read_text()
-    after = host.check_output("sh -c %s", script).splitlines()
-    difference = list(difflib.unified_diff(before, after, "before", "after", n=0, lineterm=""))
+    difference = changes(host)
     assert not difference, "\n".join(difference[:50])

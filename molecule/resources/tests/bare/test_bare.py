@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-
 import testinfra.host
 
-from helpers.expected import ROOT
-from helpers.playbooks import EPHEMERAL, runs
+from helpers.bare import changes
+from helpers.playbooks import runs
 
 
 def test_the_check_announced_changes() -> None:
@@ -19,11 +17,7 @@ def test_the_check_announced_changes() -> None:
 
 
 def test_the_check_changed_nothing(host: testinfra.host.Host) -> None:
-    before = (EPHEMERAL / f"bare-{host.backend.name}.txt").read_text().splitlines()
-    assert len(before) > 1000, "the list of the bare host is not complete"
-    script = (ROOT / "molecule" / "resources" / "scripts" / "list-host.sh").read_text()
-    after = host.check_output("sh -c %s", script).splitlines()
-    difference = list(difflib.unified_diff(before, after, "before", "after", n=0, lineterm=""))
+    difference = changes(host)
     assert not difference, "\n".join(difference[:50])
 
 
