@@ -11,12 +11,33 @@ from typing import Any
 
 import requests
 
+from . import known_differences
 from .callers import Callers, Server
 from .comparison import Field, compare
 from .recording import Call, Recording
 from .translation import Translation
 
 SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value of an answer that is not as recorded."""
+
+    recording: str
+    number: int
+    path: str
+    item: Field
+
+    @property
+    def reason(self) -> str | None:
+        """Return why it differs, if that is known."""
+        return known_differences.reason(self.recording, self.number)
+
+    def __str__(self) -> str:
+        recorded, actual = (json.dumps(value, default=str)[:140] for value in (self.item.recorded, self.item.actual))
+        text = f"{self.recording}, call {self.number}, {self.path} {self.item.path}: recorded {recorded}, got {actual}"
+        return f"{text} ({self.reason})" if self.reason else text
 
 
 @dataclass
@@ -29,7 +50,7 @@ class Score:
     fields: int = 0
     agreeing: int = 0
     left_out: int = 0
-    differences: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
 
     @property
     def per_cent(self) -> float:
@@ -48,6 +69,7 @@ def total(scores: list[Score]) -> Score:
     result = Score("together")
     for name in ("calls", "whole", "fields", "agreeing", "left_out"):
         setattr(result, name, sum(getattr(score, name) for score in scores))
+    result.differences = [difference for score in scores for difference in score.differences]
     return result
 
 
@@ -74,7 +96,7 @@ class Replay:
             score.whole += not wrong
             score.fields += len(fields)
             score.agreeing += len(fields) - len(wrong)
-            score.differences += [_describe(recording, number, call, item) for item in wrong]
+            score.differences += [Difference(recording.name, number, call.path, item) for item in wrong]
         return score
 
     def _replay(self, call: Call) -> list[Field] | None:
@@ -142,8 +164,3 @@ class Replay:
 
 def _endpoint(answer: dict[str, Any]) -> Any:
     return (answer["meta"].get("endpoint") or {}).get("name")
-
-
-def _describe(recording: Recording, number: int, call: Call, item: Field) -> str:
-    recorded, actual = (json.dumps(value, default=str)[:140] for value in (item.recorded, item.actual))
-    return f"{recording.name}, call {number}, {call.path} {item.path}: recorded {recorded}, got {actual}"

@@ -15,7 +15,7 @@ from .__main__ import DETAILED
 from .callers import Server
 from .recording import read
 from .replay import Replay
-from .stack import empty_server
+from .server import empty_server
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_every_detail_agrees(server: Server) -> None:
     """Needs the empty server, since it lists everything that is there."""
     replay = Replay(server)
     scores = [replay.score(read(path)) for path in DETAILED]
-    assert [difference for score in scores for difference in score.differences] == []
+    assert [str(difference) for score in scores for difference in score.differences] == []
     assert {score.left_out for score in scores} == {0}
 
 

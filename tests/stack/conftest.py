@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.stack.project import PROJECT, REGISTRY_PREFIX, ROOT, Project, free_ports
+from lab.commands.shell import ROOT
+from lab.stack import REGISTRY_PREFIX, Project, free_ports
+from tests.stack import PROJECT
 
 # What Molecule's scenarios test with: the client, and the published keys.
 sys.path.insert(0, str(ROOT / "molecule" / "resources"))

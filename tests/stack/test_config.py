@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from tests.stack.project import ROOT, Project
+from lab.commands.shell import ROOT
+from lab.stack import Project
 
 OVERLAYS = ("host-data.yml", "debug-ports.yml", "managed-secrets.yml")
 COMBINATIONS = [chosen for count in range(len(OVERLAYS) + 1) for chosen in itertools.combinations(OVERLAYS, count)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stack.project import REGISTRY_PREFIX, Project, docker
+from lab.stack import REGISTRY_PREFIX, Project, docker
 
 Services = dict[str, dict[str, Any]]
 Start = Callable[[str], str]

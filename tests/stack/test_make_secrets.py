@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyhocon
 import pytest
-from tests.stack.project import ROOT
+from lab.commands.shell import ROOT
 
 from helpers.published import KEY_PAIRS, TOKEN_SECRETS
 

@@ -7,7 +7,8 @@ import time
 
 import pyhocon
 import pytest
-from tests.stack.project import PROJECT, Project, docker
+from lab.stack import Project, docker
+from tests.stack import PROJECT
 
 from helpers.platform import Platform
 from helpers.published import KEY_PAIRS, TOKEN_SECRETS, forge_token

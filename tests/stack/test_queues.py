@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stack.project import ROOT, Project
+from lab.commands.shell import ROOT
+from lab.stack import Project
 from tests.stack.test_plain import configuration
 
 from helpers.platform import Platform

@@ -11,7 +11,8 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.stack.project import REGISTRY_PREFIX, ROOT, docker
+from lab.commands.shell import ROOT
+from lab.stack import REGISTRY_PREFIX, docker
 
 OLDER, NEWER = sorted(path.stem for path in (ROOT / "compose" / "releases").glob("*.env"))[-2:]
 MESSAGES = {

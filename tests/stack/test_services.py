@@ -11,7 +11,8 @@ from typing import Any
 
 import pyhocon
 import pytest
-from tests.stack.project import ROOT, Project
+from lab.commands.shell import ROOT
+from lab.stack import Project
 
 Services = dict[str, dict[str, Any]]
 
