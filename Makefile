@@ -1,6 +1,7 @@
 # The verbs of this repository. `make` alone lists them.
 #   ARGS      more arguments for ansible-playbook, for deploy and verify: make deploy ARGS="-e key=value"
 #   SCENARIO  one Molecule scenario: make molecule SCENARIO=default
+#   CONFIG    the clearml.conf of a user of the server that `make acceptance` tests (default: a lab stack of its own)
 #   IMAGES    official or lab: which images the demo uses (default: official when their registry answers)
 
 SHELL := /bin/bash
@@ -8,13 +9,15 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV := .venv
+CLIENTS := .cache/acceptance
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 ARGS ?=
 SCENARIO ?= default alternative debian12
 IMAGES ?= auto
+CONFIG ?=
 
-.PHONY: help demo deploy verify images test test-full lint unit stack contract mutants molecule bench clean
+.PHONY: help demo deploy verify images test test-full lint unit stack contract acceptance mutants molecule bench clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,13 +36,14 @@ verify: $(VENV)/.ready ## run playbooks/verify.yml on the demo host (ARGS="-e ke
 images: ## print every image of every release, for mirroring
 	@for file in compose/releases/*.env; do echo "# $$(basename "$$file" .env)"; sed -n 's/^[A-Z_]*_IMAGE=//p' "$$file"; done
 
-test: lint unit stack ## lint, unit tests, the plain Compose stack, some mutants, Molecule: what .ci/run calls
+test: lint unit stack acceptance ## lint, unit tests, the plain Compose stack, the SDK, some mutants, Molecule: what .ci/run calls
 	@$(MAKE) --no-print-directory mutants ARGS="--sample 6"
 	@$(MAKE) --no-print-directory molecule
 
 test-full: test ## the same, and the long forms of the tests: slow ones, every mutant, deploys killed twenty times
 	@python3 lab/lab.py images --release all
 	@pytest tests/stack -m slow
+	@$(MAKE) --no-print-directory acceptance ARGS="-m long"
 	@$(MAKE) --no-print-directory mutants
 	@for round in 1 2 3 4; do \
 	  KILLS=5 SEED=$$(($${SEED:-0} + round)) $(MAKE) --no-print-directory molecule SCENARIO=interrupted; done
@@ -67,6 +71,13 @@ contract: $(VENV)/.ready ## replay recorded calls of the official server on a la
 	@python3 lab/lab.py images
 	@python3 -m tests.contract --from "$(CURDIR)" --from "$(PWD)" $(ARGS) $(FILES)
 
+acceptance: $(VENV)/.ready $(CLIENTS)/.ready ## the official SDK and agent against a server (CONFIG=clearml.conf, ARGS="-k agent")
+ifeq ($(CONFIG),)
+	@python3 lab/lab.py engine
+	@python3 lab/lab.py images
+endif
+	@python3 -m tests.acceptance $(if $(CONFIG),--config "$(CONFIG)") $(or $(ARGS),-m 'not long')
+
 mutants: $(VENV)/.ready ## put faults in one by one, and show which test catches each (ARGS="--list")
 	@python3 lab/lab.py engine
 	@python3 lab/lab.py images
@@ -90,3 +101,9 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt
 	  apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && python3 -m venv $(VENV); }; \
 	$(VENV)/bin/pip install -q --disable-pip-version-check $(foreach file,$^,-r $(file)); \
 	touch $@; echo "... done in $$((SECONDS - start)) s"
+
+# The official clients, whose requirements are not those of the tools above.
+$(CLIENTS)/.ready: tests/acceptance/requirements.txt
+	@echo "Installing the official clients ($(CLIENTS)) ..."; \
+	mkdir -p $(CLIENTS) && python3 -m venv --clear $(CLIENTS) && \
+	$(CLIENTS)/bin/pip install -q --disable-pip-version-check -r $< && touch $@

@@ -121,7 +121,20 @@ class Stack:
             },
             "sdk": {"storage": {"cache": {"default_base_dir": str(path.parent / "cache")}}},
         }
-        write_config(path, content)
+        # Without braces around the whole, as clearml-init writes it: others may add sections at the end.
+        write_file(path, "\n".join(f"{section} {json.dumps(settings)}" for section, settings in content.items()))
+
+    def save(self, path: Path) -> None:
+        """Write down what another program has to know to use this stack."""
+        project = {"directory": str(self.project.directory), "settings": self.project.settings}
+        write_config(path, {"project": project, "person": self.person, "system": self.system})
+
+    @classmethod
+    def load(cls, path: Path) -> Stack:
+        """Return the stack that was saved."""
+        saved = json.loads(path.read_text())
+        project = Project(Path(saved["project"]["directory"]), saved["project"]["settings"])
+        return cls(project, tuple(saved["person"]), tuple(saved["system"]))
 
 
 @contextmanager
@@ -174,9 +187,14 @@ def _prepare(name: str, username: str, folder: Path) -> Stack:
 
 
 def write_config(path: Path, content: dict[str, Any]) -> None:
-    """Write a configuration file that nobody else may read."""
+    """Write a configuration file in JSON, which the configuration's format contains."""
+    write_file(path, json.dumps(content))
+
+
+def write_file(path: Path, content: str) -> None:
+    """Write a file that nobody else may read."""
     path.touch(mode=0o600)
-    path.write_text(json.dumps(content))  # which the configuration's format contains
+    path.write_text(f"{content}\n")
 
 
 def random_key(length: int) -> str:

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rich.console import Console
+
 from tests.mutants import report
 from tests.mutants.host import HostError, host
 from tests.mutants.report import Result

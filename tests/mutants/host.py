@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+
 from tests.mutants import processes
 from tests.mutants.suites import environment, run_pytest
 from tests.mutants.verdict import Outcome, Verdict, last_lines

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
 from tests.mutants.table import Mutant
 from tests.mutants.verdict import Outcome, Verdict
 

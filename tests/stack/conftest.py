@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from lab.commands.shell import ROOT
 from lab.stack import REGISTRY_PREFIX, Project, free_ports
+
 from tests.stack import PROJECT
 
 # What Molecule's scenarios test with: the client, and the published keys.

@@ -8,10 +8,10 @@ import time
 import pyhocon
 import pytest
 from lab.stack import Project, docker
-from tests.stack import PROJECT
 
 from helpers.platform import Platform
 from helpers.published import KEY_PAIRS, TOKEN_SECRETS, forge_token
+from tests.stack import PROJECT
 
 HEALTHY = {
     "clearml-mongo",

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from lab.commands.shell import ROOT
 from lab.stack import Project
-from tests.stack.test_plain import configuration
 
 from helpers.platform import Platform
+from tests.stack.test_plain import configuration
 
 Run = Callable[..., dict[str, Any]]
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.mutants import __main__ as command
 from tests.mutants.suites import run_pytest
 from tests.mutants.table import Mutant, TableError, check, load, must_parse

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+
 from tests.contract import __main__ as command
 from tests.contract.callers import Server
 

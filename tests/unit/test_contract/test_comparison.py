@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.contract.comparison import compare
 from tests.contract.translation import Translation
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.contract.__main__ import DEFAULT, DETAILED
 from tests.contract.recording import RecordingError, read
 

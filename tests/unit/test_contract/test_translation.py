@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.contract.translation import Translation
 
 ID, OTHER = "a" * 32, "b" * 32

@@ -1,0 +1,1 @@
+"""The tests, each kind in a folder of its own."""

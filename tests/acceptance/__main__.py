@@ -1,0 +1,71 @@
+"""`make acceptance`: the official SDK and agent against a server; without CONFIG, against a lab stack of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.commands.shell import CACHE, ROOT, LabError
+from lab.stack import running
+
+NAME = "clearml-acceptance"
+# The clients have other requirements than the tools of this repository, so they live in an environment of their own.
+PYTHON = CACHE / "acceptance" / "bin" / "python"
+# What any server can be asked, and what only a stack that may be broken can.
+ANY_SERVER, OWN_STACK = ROOT / "tests" / "acceptance", ROOT / "tests" / "lab"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return pytest's exit code, or 2 when there is no server to test."""
+    parser = argparse.ArgumentParser(prog="make acceptance", description=__doc__)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the clearml.conf of a user of the server")
+    options, pytest = parser.parse_known_args(arguments)
+    try:
+        if options.config:
+            return _test(_existing(options.config), pytest, ANY_SERVER)
+        with tempfile.TemporaryDirectory(prefix=f"{NAME}-client-") as folder:
+            config, saved = Path(folder, "clearml.conf"), Path(folder, "stack.json")
+            start = time.monotonic()
+            with running(NAME) as stack:
+                print(f"The stack is ready after {time.monotonic() - start:.0f} s", flush=True)
+                stack.client_config(config)
+                stack.save(saved)
+                return _test(config, pytest, ANY_SERVER, OWN_STACK, stack=saved)
+    except LabError as ex:
+        print(ex, file=sys.stderr)
+        return 2
+
+
+def _existing(config: Path) -> Path:
+    path = config.expanduser().resolve()
+    if not path.is_file():
+        raise LabError(f"CONFIG is {str(config)!r}, and there is no such file; it has to name a clearml.conf.")
+    return path
+
+
+def _test(config: Path, arguments: Sequence[str], *folders: Path, stack: Path | None = None) -> int:
+    """Run the tests in folders, or those that the arguments name."""
+    environment = {**os.environ, "CLEARML_CONFIG_FILE": str(config)}
+    if stack:
+        environment["CLEARML_LAB_STACK"] = str(stack)
+    named = [argument for argument in arguments if Path(argument.partition("::")[0]).exists()]
+    command = [str(PYTHON), "-m", "pytest", "-c", str(ANY_SERVER / "pytest.ini"), *arguments]
+    return subprocess.run(
+        [*command, *([] if named else map(str, folders))], cwd=ROOT, env=environment, check=False
+    ).returncode
+
+
+if __name__ == "__main__":
+    # So that the stack is removed then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
