@@ -56,7 +56,7 @@ def _test(config: Path, arguments: Sequence[str], *folders: Path, stack: Path | 
     if stack:
         environment["CLEARML_LAB_STACK"] = str(stack)
     named = [argument for argument in arguments if Path(argument.partition("::")[0]).exists()]
-    command = [str(PYTHON), "-m", "pytest", "-c", str(ANY_SERVER / "pytest.ini"), *arguments]
+    command = [str(PYTHON), "-m", "pytest", "-c", str(ANY_SERVER / "pytest.ini"), f"--rootdir={ROOT}", *arguments]
     return subprocess.run(
         [*command, *([] if named else map(str, folders))], cwd=ROOT, env=environment, check=False
     ).returncode

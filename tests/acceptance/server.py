@@ -85,6 +85,11 @@ def run_script(folder: Path, script: str, *, environment: dict[str, str] | None 
     return output
 
 
+def marked(output: str, mark: str) -> list[str]:
+    """Return the words of the line that begins with a mark."""
+    return next(line.split()[1:] for line in output.splitlines() if line.startswith(f"{mark} "))
+
+
 def wait_for(what: str, look: Callable[[], T | None], seconds: float = SECONDS) -> T:
     """Look again and again until there is something to see; say in the end what was missed."""
     deadline = time.monotonic() + seconds

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from clearml import Task
 
-from .server import Api, run_script, wait_for
+from .server import Api, marked, run_script, wait_for
 
 REPORTING = """
     import argparse, hashlib, os, pathlib
@@ -41,11 +41,6 @@ REPORTING = """
     print("TASK", task.id, hashlib.sha256(content).hexdigest())
     task.close()
 """
-
-
-def marked(output: str, mark: str) -> list[str]:
-    """Return the words of the line that begins with a mark."""
-    return next(line.split()[1:] for line in output.splitlines() if line.startswith(f"{mark} "))
 
 
 @pytest.fixture(scope="module")

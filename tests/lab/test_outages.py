@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from lab.stack import Stack
 
-from tests.acceptance.server import Api, run_script, wait_for
-from tests.acceptance.test_tasks import marked
+from tests.acceptance.server import Api, marked, run_script, wait_for
 from tests.lab import outages
 
 SERVICES = ("clearml-mongo", "clearml-elastic", "clearml-redis", "clearml-server")
@@ -27,26 +27,18 @@ class Writer(threading.Thread):
         super().__init__(daemon=True)
         self.api, self.project = api, project
         self.tasks: list[str] = []
-        self.refused = 0
         self.done = threading.Event()
 
     def run(self) -> None:
         """Write until told to stop."""
         while not self.done.is_set():
-            task = self._persist("tasks.create", name="written", type="testing", project=self.project)["id"]
-            event = {
-                "type": "training_stats_scalar",
-                "task": task,
-                "metric": "m",
-                "variant": "v",
-                "iter": 1,
-                "value": 1,
-            }
-            if self._persist("events.add", **event):
-                self.tasks.append(task)
+            made = self._persist("tasks.create", name="written", type="testing", project=self.project)
+            event = {"type": "training_stats_scalar", "metric": "m", "variant": "v", "iter": 1, "value": 1}
+            if made and self._persist("events.add", task=made["id"], **event):
+                self.tasks.append(made["id"])
 
-    def _persist(self, endpoint: str, **content: object) -> dict[str, str]:
-        """Call an endpoint until it answers well, or there is no more time."""
+    def _persist(self, endpoint: str, **content: Any) -> dict[str, Any] | None:
+        """Call an endpoint until it answers well; without a good answer until the end, return None."""
         while not self.done.is_set():
             try:
                 answer = self.api.answer(endpoint, **content)
@@ -54,9 +46,8 @@ class Writer(threading.Thread):
                     return answer.data
             except (requests.RequestException, ValueError):
                 pass
-            self.refused += 1
             self.done.wait(0.1)
-        return {"id": ""}
+        return None
 
 
 @contextmanager

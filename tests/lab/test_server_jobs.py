@@ -36,21 +36,19 @@ def services_conf(stack: Stack) -> Iterator[Reconfigure]:
 
 def test_the_watchdog_stops_silent_tasks_alone(api: Api, project: str, services_conf: Reconfigure) -> None:
     place = api.call("projects.get_all", name=f"^{project}$")["projects"][0]["id"]
-    silent, alive, draft = (
-        api.call("tasks.create", name=name, type="testing", project=place)["id"]
-        for name in ("silent", "alive", "draft")
-    )
+    services_conf({"tasks": {"non_responsive_tasks_watchdog": {"threshold_sec": 6, "watch_interval_sec": 1}}})
+    names = ("silent", "alive", "draft")
+    silent, alive, draft = (api.call("tasks.create", name=name, type="testing", project=place)["id"] for name in names)
     for task in (silent, alive):
         api.call("tasks.started", task=task)
-    services_conf({"tasks": {"non_responsive_tasks_watchdog": {"threshold_sec": 6, "watch_interval_sec": 1}}})
 
     def stopped() -> bool:
         api.call("tasks.ping", task=alive)
         return bool(api.call("tasks.get_by_id", task=silent)["task"]["status"] == "stopped")
 
     wait_for("the silent task is stopped", stopped, 60)
-    task = api.call("tasks.get_by_id", task=silent)["task"]
-    assert task["status_reason"] == "Forced stop (non-responsive)"
+    reason = api.call("tasks.get_by_id", task=silent)["task"]["status_reason"]
+    assert reason == "Forced stop (non-responsive)"
     assert api.call("tasks.get_by_id", task=alive)["task"]["status"] == "in_progress"
     assert api.call("tasks.get_by_id", task=draft)["task"]["status"] == "created"
 
