@@ -10,10 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import statistics
 import time
 import uuid
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+
+# Requests are sent by the process that is measured, not by one that the SDK forks off.
+os.environ["CLEARML__SDK__DEVELOPMENT__REPORT_USE_SUBPROCESS"] = "false"
 
 from clearml import Task
 from clearml.backend_api import Session
@@ -46,10 +51,10 @@ def measure(clients: int, rate: int, seconds: float) -> Load:
     api = APIClient()
     project = api.projects.create(name=name).id
     try:
-        with multiprocessing.get_context("spawn").Pool(clients) as pool:
-            results = pool.starmap(_client, [(name, number, rate, seconds) for number in range(clients)], chunksize=1)
         load = Load(clients)
-        for task, sent, requests in results:
+        with ProcessPoolExecutor(clients, multiprocessing.get_context("spawn")) as pool:
+            results = [pool.submit(_client, name, number, rate, seconds) for number in range(clients)]
+        for task, sent, requests in (result.result() for result in results):
             load.sent += sent
             load.found += _count(api, task)
             load.requests += requests
@@ -61,8 +66,9 @@ def measure(clients: int, rate: int, seconds: float) -> Load:
 def _client(project: str, number: int, rate: int, seconds: float) -> tuple[str, int, list[float]]:
     """Report at a steady rate; return the task, the number of points, and how long the requests took."""
     requests = _time_batches()
-    quiet = dict.fromkeys(("auto_connect_frameworks", "auto_connect_streams", "auto_resource_monitoring"), False)
-    task = Task.init(project, f"client {number}", **quiet)
+    # Not Task.init, whose look at the script's repository now and then waits minutes for a lock of its own.
+    task = Task.create(project_name=project, task_name=f"client {number}")
+    task.mark_started()
     logger = task.get_logger()
     start, sent = time.monotonic(), 0
     while (passed := time.monotonic() - start) < seconds:
@@ -70,6 +76,7 @@ def _client(project: str, number: int, rate: int, seconds: float) -> tuple[str, 
             logger.report_scalar("load", "value", value=sent, iteration=sent)
             sent += 1
         time.sleep(0.1)  # the pace of the load
+    task.flush(wait_for_uploads=True)
     task.close()
     return task.id, sent, requests
 
