@@ -122,8 +122,8 @@ def print_summary(images: str, seconds: float) -> None:
         print(f"  {command:{width}}  {purpose}")
     if images == "lab":
         print(
-            "\nThe lab server works with the official SDK and agent, to try things. The web application and the rest"
-            "\nof the API come with the official images (docs/architecture.md)."
+            "\nThe lab server works with the official SDK and agent, to try things. Its web page only shows what is"
+            "\nthere: the web application and the rest of the API come with the official images (docs/architecture.md)."
         )
 
 

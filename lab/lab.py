@@ -19,14 +19,14 @@ from lab.commands import clean, compose, engine, hosts, images, registry, releas
 from lab.commands.shell import ROOT, LabError, alone
 
 
-def prepare_images(wanted: list[str], only_host: bool) -> None:
-    """Build what is not built yet, start the registry, and put the stand-ins there."""
+def prepare_images(wanted: list[str], only: str | None) -> None:
+    """Build what is not built yet, start the registry, and put the stand-ins there; or build one image only."""
     start = time.monotonic()
-    stand_ins = [] if only_host else [image for release in wanted for image in images.stand_ins(release)]
-    others = [] if only_host else [images.REGISTRY, images.COMPOSE, images.HOSTS["debian12"]]
+    stand_ins = [] if only else [image for release in wanted for image in images.stand_ins(release)]
+    others = [images.ALONE[only]] if only else [*images.HOSTS.values(), images.REGISTRY, images.COMPOSE]
     with alone("images"):
-        replaced = images.build_all([*stand_ins, images.HOSTS["debian13"], *others])
-        if not only_host:
+        replaced = images.build_all([*stand_ins, *others])
+        if not only:
             registry.start()
             registry.push_all(stand_ins)
         images.forget(replaced)
@@ -44,7 +44,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     default = releases.default()
     known = f"one of {', '.join(releases.names())}, or all; repeatable (default: {default})"
     verb.add_argument("--release", action="append", help=known)
-    verb.add_argument("--only", choices=["host"], help="only the test host, which official images run on as well")
+    only = "only the test host, which official images run on as well, or only the browser, which is built on demand"
+    verb.add_argument("--only", choices=sorted(images.ALONE), help=only)
     verb.set_defaults(default_release=default)
 
     verbs.add_parser("registry", help="start the registry")
@@ -84,7 +85,7 @@ def main() -> int:
             case "images":
                 wanted = releases.chosen(options.release or [options.default_release])
                 engine.require()
-                prepare_images(wanted, only_host=options.only == "host")
+                prepare_images(wanted, options.only)
             case "registry":
                 engine.require()
                 registry.start()

@@ -1,1 +1,1 @@
-"""The web server: nginx in front of the apiserver and the fileserver, and one page that says what it is."""
+"""The web server: nginx in front of the apiserver, the fileserver and a page to look at what is there."""
