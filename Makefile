@@ -87,7 +87,7 @@ molecule: $(VENV)/.ready ## Molecule scenarios (SCENARIO=name for one)
 	@python3 lab/lab.py engine
 	@for scenario in $(SCENARIO); do molecule test --scenario-name "$$scenario"; done
 
-bench: $(VENV)/.ready ## measure times and memory, as ratios against plain Compose
+bench: $(VENV)/.ready $(CLIENTS)/.ready ## measure times and memory, as ratios against plain Compose and one client (ARGS="--only load")
 	@python3 lab/bench.py $(ARGS)
 
 clean: ## remove the demo host, the lab's containers and .demo

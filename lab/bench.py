@@ -3,7 +3,8 @@
 
 A test host of its own, `clearml-bench`, is deployed once, so that Docker and the images are there. Then, in turn and
 from empty data each time, the stack is started with plain `docker compose up -d --wait` and with playbooks/deploy.yml.
-With --demo, `make demo` is timed too: cold (the lab's images removed first) and warm.
+After that, SDK clients load a stack on this machine's own engine. With --demo, `make demo` is timed too: cold (the
+lab's images removed first) and warm.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lab.bench_load import bench_load
+from lab.commands.shell import ROOT
+
 LAB = [sys.executable, str(ROOT / "lab" / "lab.py")]
 HOST = "clearml-bench"
 PROJECT = "/opt/clearml/compose"
@@ -135,9 +140,14 @@ def main() -> None:
     parser.add_argument(
         "--demo", action="store_true", help="also time `make demo`, which removes the demo host and the lab's images"
     )
+    parser.add_argument("--only", choices=["deploy", "load"], help="one of the two measurements")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
-    result = bench_deploy(arguments.rounds)
+    result: dict[str, object] = {}
+    if arguments.only != "load":
+        result |= bench_deploy(arguments.rounds)
+    if arguments.only != "deploy":
+        result |= bench_load(say)
     if arguments.demo:
         result |= bench_demo()
     if arguments.json:
@@ -146,7 +156,7 @@ def main() -> None:
     for name, value in result.items():
         if not isinstance(value, dict):
             print(f"{name.replace('_', ' '):35} {value:>10}")
-    for name, mib in sorted(result["memory_mib"].items()):  # type: ignore[attr-defined]
+    for name, mib in sorted(result.get("memory_mib", {}).items()):  # type: ignore[attr-defined]
         print(f"  {name:33} {mib:>10} MiB")
 
 
