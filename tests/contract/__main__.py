@@ -23,7 +23,23 @@ DEFAULT = [
 # A second story, on another server.
 DETAILED = [
     TRANSCRIPTS / f"{name}.jsonl"
-    for name in ("accounts", "workers", "queues", "tasks", "task_changes", "models", "projects", "events")
+    for name in (
+        "accounts",
+        "bad_input",
+        "field_types",
+        "worker_statistics",
+        "samples",
+        "downloads",
+        "reports",
+        "storage",
+        "workers",
+        "queues",
+        "tasks",
+        "task_changes",
+        "models",
+        "projects",
+        "events",
+    )
 ]
 LEAST = 97.0  # per cent
 

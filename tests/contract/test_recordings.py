@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -94,3 +95,23 @@ def test_the_length_of_a_queue_is_remembered(server: Server) -> None:
     while not metrics and time.monotonic() < deadline:
         metrics = call(server, "queues.get_queue_metrics", queue_ids=[queue], refresh=True, **period)["queues"]
     assert [(item["queue"], item["queue_lengths"]) for item in metrics] == [(queue, [2])]
+
+
+def test_task_log_is_a_file_with_every_line_in_order(server: Server) -> None:
+    task = call(server, "tasks.create", name="talks a lot", type="training")["id"]
+    lines = [f"line {number}" for number in range(2500)]  # more than are read at once
+    batch = [
+        {"type": "log", "task": task, "timestamp": 1795000000000 + number, "level": "info", "worker": "w", "msg": line}
+        for number, line in enumerate(lines)
+    ]
+    body = "\n".join(json.dumps(event) for event in batch)
+    kind = {"Content-Type": "application/json-lines"}
+    sent = requests.post(f"{server.url}/events.add_batch", auth=server.user, data=body, headers=kind, timeout=60)
+    assert sent.status_code == 200, sent.text
+    url = f"{server.url}/events.download_task_log"
+    answer = requests.post(url, auth=server.user, json={"task": task}, timeout=60)
+    assert answer.headers["Content-Disposition"] == f"attachment; filename=task_{task}.log"
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    events = [json.loads(line) for line in answer.text.splitlines()]
+    assert [(event["msg"], event["asctime"]) for event in events] == [(e["msg"], e["timestamp"]) for e in batch]
+    assert not {"type", "task", "timestamp"} & events[0].keys()

@@ -104,6 +104,7 @@ class Mongo:
         self.projects = Table(self.backend["project"])
         self.queues = Table(self.backend["queue"])
         self.settings = Table(self.backend["settings"])
+        self.storage_settings = Table(self.backend["storage_settings"])
         self.tasks = Table(self.backend["task"])
         self.urls_to_delete = Table(self.backend["url_to_delete"])
         self.users = Table(self.backend["user"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from dataclasses import asdict
 from typing import Any
 
 import bcrypt
@@ -65,13 +66,31 @@ def test_expired_token_is_refused() -> None:
     assert "expired" in refusal(tokens.encode(SECRET, IDENTITY, lifetime=-1))
 
 
-def test_unsigned_token_is_refused() -> None:
-    refusal(jwt.encode({"identity": {"user": "U", "company": "C", "role": "root"}}, "", algorithm="none"))
+@pytest.mark.parametrize("identity", [{}, {"user": "U"}, {"name": "x"}])
+def test_token_without_a_whole_identity_is_refused(identity: Any) -> None:
+    message = refusal(jwt.encode({"identity": identity}, SECRET, algorithm="HS256"))
+    assert message.startswith("Invalid token (failed parsing token): reason=Identity.__init__() missing")
 
 
-@pytest.mark.parametrize("identity", [None, {}, "root", {"user": "U"}])
-def test_token_without_identity_is_refused(identity: Any) -> None:
-    assert "failed parsing token" in refusal(jwt.encode({"identity": identity}, SECRET, algorithm="HS256"))
+@pytest.mark.parametrize("identity", [None, "root", []])
+def test_token_without_an_identity_is_an_error_of_the_server_as_on_the_official_one(identity: Any) -> None:
+    with pytest.raises(ApiError, match="tuple index out of range") as caught:
+        tokens.decode(SECRET, jwt.encode({"identity": identity}, SECRET, algorithm="HS256"))
+    assert caught.value.status == 500
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (jwt.encode({"identity": asdict(IDENTITY)}, "", algorithm="none"), "jwt invalid key error"),
+        (jwt.encode({"identity": asdict(IDENTITY)}, "x" * 40, algorithm="HS256"), "Signature verification failed"),
+        (jwt.encode({"identity": asdict(IDENTITY), "exp": 1}, SECRET, algorithm="HS256"), "Signature has expired"),
+        ("a.b.c", "invalid jwt token"),
+        ("", "Not enough segments"),
+    ],
+)
+def test_forged_or_expired_token_is_refused(text: str, reason: str) -> None:
+    assert reason in refusal(text)
 
 
 def with_users(*users: dict[str, Any], hashed: bool = False, guest: bool = False) -> Config:

@@ -160,6 +160,19 @@ WRONG_TYPE = "value is wrong, expected type"
         # Not sent, and sent as nothing: the official server tells them apart.
         (Field("x", required=True), {}, "error for field 'x'. field is required!"),
         (Field("x", required=True), {"x": None}, "error for field 'x': field is required!."),
+        (
+            Field("x", "list", required=True, shortest=1),
+            {"x": None},
+            "error for field 'x': value '[]' length is lower than allowed minimum '1'..",
+        ),
+        (Field("x", "whole"), {"x": "five"}, f"error for field 'x': ('{WRONG_TYPE} \"int\"', 'five')."),
+        (Field("x", "int", least=1), {"x": None}, "'<' not supported between instances of 'NoneType' and 'int'"),
+        (Field("x", choices=("a",), enum="Kind"), {"x": 5}, f"error for field 'x': ('{WRONG_TYPE} \"kind\"', 5)."),
+        (
+            Field("x", "list", of="int, float"),
+            {"x": ["y"]},
+            "error for field 'x': cannot decide which type to choose from \"int, float\"..",
+        ),
         (Field("x"), {"x": 5}, f"error for field 'x': ('{WRONG_TYPE} \"str\"', 5)."),
         (Field("x"), {"x": ["A"]}, f"error for field 'x': ('{WRONG_TYPE} \"str\"', ['a'])."),
         (Field("x", "int"), {"x": "five"}, "invalid literal for int() with base 10: 'five'"),
@@ -207,4 +220,6 @@ def test_good_fields_are_kept_and_missing_ones_defaulted() -> None:
     assert validate(fields[:3], {"m": "7", "other": [1]}) == {"n": 5, "force": False, "m": 7, "other": [1]}
     assert validate([fields[1]], {"force": "yes"}) == {"force": True}
     assert validate([TAGS], {"x": ["a"]}) == {"x": ["a"]}
+    assert validate([TAGS], {"x": {}}) == validate([TAGS], {"x": ""}) == {"x": []}
+    assert validate([TAGS], {"x": [{}]}) == {"x": [""]}
     assert validate([STATS], {"x": {"cpu": [1], "unknown": 2}}) == {"x": {"cpu": [1]}}

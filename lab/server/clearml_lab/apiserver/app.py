@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 from werkzeug.exceptions import BadRequest
 
 from . import authentication, registry
-from .call import Call, Server
+from .call import Call, Download, Server
 from .envelope import envelope, to_json
 from .errors import ApiError, error
 from .fields import validate
@@ -24,14 +24,12 @@ log = logging.getLogger("clearml.apiserver")
 
 
 def create_app(server: Server) -> Flask:
-    """Return the WSGI application. All endpoints go through one view: ClearML's paths are names, not resources."""
+    """Return the WSGI application. ClearML's paths are names of endpoints, not resources: there are no routes."""
     app = Flask("apiserver")
     app.secret_key = server.config.get("secure.http.session_secret.apiserver")
-    methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 
-    @app.route("/", methods=methods)
-    @app.route("/<path:_path>", methods=methods)
-    def view(_path: str = "") -> Response:
+    @app.before_request  # and not a route: whatever the method and the path, the answer is ours
+    def view() -> Response:
         if request.method == "OPTIONS":
             return Response("", 200, mimetype="text/html")
         if request.content_encoding:
@@ -62,14 +60,30 @@ def handle(server: Server, http: Request) -> Response:
     """Answer one request."""
     started = time.monotonic()
     call = Call(server, http.headers, http.remote_addr or "")
-    status, subcode, message, data = 200, 0, "OK", None
+    status, subcode, message = 200, 0, "OK"
+    data: dict[str, Any] | None = None
+    download: Download | None = None
     try:
-        data = _dispatch(call, http)
+        result = _dispatch(call, http)
+        if isinstance(result, Download):
+            download = result
+        else:
+            data = result
     except ApiError as ex:
         status, subcode, message = ex.status, ex.subcode, str(ex)
     except Exception as ex:  # whatever goes wrong, the client gets an envelope and the log gets the trace
         log.exception("Failed processing %s", call.name)
         status, message = 500, str(ex)
+    response = _download(download) if download else _enveloped(call, status, subcode, message, data)
+    if call.cookie_set:
+        _set_cookie(server, response, call.cookie)
+    level = logging.INFO if status < 300 else logging.WARNING if status < 500 else logging.ERROR
+    reason = "" if status < 300 else f", msg={message}"
+    log.log(level, "Returned %d for %s in %dms%s", status, call.name, (time.monotonic() - started) * 1000, reason)
+    return response
+
+
+def _enveloped(call: Call, status: int, subcode: int, message: str, data: dict[str, Any] | None) -> Response:
     answer = envelope(
         call.id,
         name=call.name,
@@ -81,16 +95,18 @@ def handle(server: Server, http: Request) -> Response:
         message=message,
         data=data,
     )
-    response = Response(to_json(answer), status, mimetype="application/json")
-    if call.cookie_set:
-        _set_cookie(server, response, call.cookie)
-    level = logging.INFO if status < 300 else logging.WARNING if status < 500 else logging.ERROR
-    reason = "" if status < 300 else f", msg={message}"
-    log.log(level, "Returned %d for %s in %dms%s", status, call.name, (time.monotonic() - started) * 1000, reason)
+    return Response(to_json(answer), status, mimetype="application/json")
+
+
+def _download(download: Download) -> Response:
+    response = Response(download.lines, mimetype=download.mimetype)
+    response.headers.set("Content-Disposition", "attachment", filename=download.filename)
+    response.cache_control.no_store = True
+    response.cache_control.max_age = 0
     return response
 
 
-def _dispatch(call: Call, http: Request) -> dict[str, Any] | None:
+def _dispatch(call: Call, http: Request) -> dict[str, Any] | Download | None:
     call.name, call.requested = registry.parse_path(
         http.path, call.config.get("apiserver.version.check_max_version", False)
     )
@@ -115,7 +131,7 @@ def _dispatch(call: Call, http: Request) -> dict[str, Any] | None:
 def _load(call: Call, http: Request) -> None:
     """Read the request's body: JSON, JSON lines for batches, or form and query arguments."""
     if http.content_type == "application/json-lines":
-        call.batch = [_load_line(number, line) for number, line in enumerate(http.data.splitlines())]
+        call.batch = [_load_line(line) for line in http.data.splitlines()]
         return
     body: Any = {}
     if http.data:
@@ -132,11 +148,11 @@ def _load(call: Call, http: Request) -> None:
     call.data = body
 
 
-def _load_line(number: int, line: bytes) -> dict[str, Any]:
+def _load_line(line: bytes) -> dict[str, Any]:
     try:
         item = json.loads(line)
-    except ValueError as ex:
-        raise ApiError(400, f"Failed to decode JSON object: {ex} in batch item #{number}") from None
+    except ValueError:
+        raise ApiError(400, str(BadRequest.description)) from None
     if not isinstance(item, dict):
         raise ApiError(400, f"json lines must contain objects, found: {type(item).__name__}")
     return item

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +32,15 @@ class Server:
     build: str = ""
     commit: str = ""
     elastic_unreachable: bool = False
+
+
+@dataclass(frozen=True)
+class Download:
+    """An answer that is a file, without an envelope."""
+
+    filename: str
+    lines: Iterable[str]
+    mimetype: str = "text/plain"
 
 
 @dataclass
@@ -81,6 +92,12 @@ class Call:
     def mongo(self) -> Mongo:
         """The server's Mongo databases."""
         return self.server.mongo
+
+    def asking(self, data: dict[str, Any]) -> Call:
+        """Return the same call with another request in it, for another endpoint."""
+        other = copy.copy(self)
+        other.data, other.sent = data, frozenset(data)
+        return other
 
     def header(self, name: str) -> str | None:
         """Return an X-Clearml-… header, or the same under the product's earlier name."""

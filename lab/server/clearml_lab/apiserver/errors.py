@@ -29,6 +29,7 @@ CATALOG = {
     "missing_task_fields": (400, 122, "task is missing expected fields"),
     "task_cannot_be_deleted": (400, 123, "task cannot be deleted"),
     "events_not_added": (400, 131, "events not added"),
+    "operation_supported_on_reports_only": (400, 150, "passed task is not report"),
     "cannot_remove_all_runs": (400, 160, "at least one pipeline run should be left"),
     "invalid_model_id": (400, 201, "invalid model id"),
     "model_is_ready": (400, 203, "model is ready"),
@@ -66,6 +67,7 @@ CATALOG = {
     "invalid_worker_id": (400, 1001, "invalid worker id"),
     "worker_registration_failed": (400, 1002, "worker registration failed"),
     "worker_not_registered": (400, 1004, "worker is not registered"),
+    "worker_stats_not_found": (400, 1005, "worker stats not found"),
     "invalid_scroll_id": (400, 1104, "Invalid scroll id"),
     "bad_auth_type": (401, 10, "unauthorized (bad authentication header type)"),
     "no_credentials": (401, 20, "unauthorized (missing credentials)"),
@@ -95,10 +97,10 @@ class ApiError(Exception):
         self.values = values or {}
 
 
-def error(name: str, detail: str = "", /, *, message: Any = "", **values: Any) -> ApiError:
+def error(name: str, detail: str = "", /, *, title: Any = "", **values: Any) -> ApiError:
     """Return the catalog's error `name`: "Message (detail): key=value, key=value"."""
     status, subcode, default = CATALOG[name]
-    text = message or default[0].upper() + default[1:]
+    text = title or default[0].upper() + default[1:]
     if detail:
         text += f" ({detail})"
     if values:

@@ -6,7 +6,7 @@ A message is made of exceptions within exceptions, and shown as Python shows the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,31 @@ from .errors import error
 TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
+    "whole": (int,),
     "float": (float, int),
     "bool": (bool,),
     "list": (list,),
     "dict": (dict,),
+    "scalar": (str, int, float, bool),
 }
+# What items may be of several types, by the types' names in the message about others.
+SEVERAL_TYPES: dict[Any, tuple[type, ...]] = {"int, float": (int, float), "str, NoneType": (str, type(None))}
+
+
+def _whole(value: Any) -> Any:
+    """Return a whole number, or the value as it is: its type is looked at next."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+# The official server has two kinds of numbers: most fail as Python's own do, those of events by their type.
+CASTS: dict[str, Callable[[Any], Any]] = {"bool": bool, "int": int, "whole": _whole}
 
 
 class ValidationError(Exception):
@@ -75,13 +95,20 @@ class Field:
 
     def parse(self, value: Any) -> Any:
         """Return the value that was sent, as the type of this field; raise ValidationError when it is wrong."""
+        if self.kind == "list" and not value:  # nothing, of whatever type, is an empty list
+            self._check([])
+            return None if value is None else []
         if value is None:
             if self.required:
                 raise ValidationError("Field is required!")
+            if self.least is not None:
+                raise TypeError("'<' not supported between instances of 'NoneType' and 'int'")
             return None
+        if self.enum and value not in self.choices:
+            raise _wrong_type(self.enum, value)
         if self.shape:
             return _parse_object(self.shape, value)
-        parsed: Any = bool(value) if self.kind == "bool" else int(value) if self.kind == "int" else value
+        parsed: Any = CASTS.get(self.kind, _as_it_is)(value)
         if not isinstance(parsed, TYPES[self.kind]):
             raise _wrong_type(", ".join(kind.__name__ for kind in TYPES[self.kind]), parsed)
         if isinstance(parsed, list):
@@ -93,15 +120,15 @@ class Field:
 
     def complete(self, value: Any) -> None:
         """Refuse what is missing or too short."""
-        if value is None and self.required:
-            raise ValidationError("Field is required!")
-        if self.shortest:
+        if self.kind == "list" and self.shortest:
             self._check([] if value is None else value)
+        elif value is None and self.required and self.kind != "list":
+            raise ValidationError("Field is required!")
+        elif value is not None and self.shortest:
+            self._check(value)
 
     def _check(self, value: Any) -> None:
         if self.choices and value not in self.choices:
-            if self.enum:
-                raise _wrong_type(self.enum, value)
             raise ValidationError(f"Value '{value}' is not a valid choice.")
         if self.most is not None and value > self.most:
             raise ValidationError(f"'{value}' is bigger than maximum ('{self.most}').")
@@ -113,6 +140,12 @@ class Field:
     def _parse_item(self, item: Any) -> Any:
         if isinstance(self.of, Structure) and isinstance(item, dict):
             return _parse_object(self.of, item)
+        if self.of == "str" and item == {}:  # Python's str(**{}) is an empty text
+            return ""
+        if self.of in SEVERAL_TYPES:
+            if not isinstance(item, SEVERAL_TYPES[self.of]):
+                raise ValidationError(f'Cannot decide which type to choose from "{self.of}".')
+            return item
         if self.of is None or (isinstance(self.of, str) and isinstance(item, TYPES[self.of])):
             return item
         wanted = self.of.name if isinstance(self.of, Structure) else self.of

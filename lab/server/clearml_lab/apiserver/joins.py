@@ -11,6 +11,7 @@ from typing import Any
 from ..stores import Table
 from . import query
 from .call import Call
+from .errors import error
 
 
 def get_many(
@@ -30,6 +31,9 @@ def get_many(
         if reference:
             below[reference].add(path[len(reference) + 1 :])
         narrowed.append(reference or path)
+    unknown = [path for path in narrowed if path.partition(".")[0].lstrip("-") not in kind.fields]
+    if unknown:
+        raise error("invalid_fields", fields=unknown, object=kind.name)
     if narrowed:
         call.data = {key: value for key, value in call.data.items() if key != "projection"}
         call.data["only_fields"] = list(dict.fromkeys(["id", *narrowed]))

@@ -10,7 +10,9 @@ from .errors import error
 
 
 def escape(key: str) -> str:
-    """Return a name that Mongo accepts."""
+    """Return a name that Mongo accepts. One that is empty or blank is refused."""
+    if not key.strip():
+        raise error("validation_error", "Empty key is not allowed")
     return key.replace("%", "%25").replace(".", "%2E").replace("$", "%24")
 
 
@@ -20,11 +22,9 @@ def unescape(key: str) -> str:
 
 
 def escape_keys(mapping: Mapping[str, Any], kind: str = "key") -> dict[str, Any]:
-    """Return an object whose keys Mongo accepts. A key that is empty or blank is refused."""
+    """Return an object whose keys Mongo accepts."""
     if not all(mapping):
         raise error("validation_error", f"Empty {kind} name is not allowed")
-    if not all(key.strip() for key in mapping):
-        raise error("validation_error", "Empty key is not allowed")
     return {escape(key.strip()): value for key, value in mapping.items()}
 
 

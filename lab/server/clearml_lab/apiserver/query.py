@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,9 +25,11 @@ EVERYTHING: dict[str, Any] = {}
 class Kind:
     """What can be asked of one kind of object. A name that ends in `.*` stands for all fields below it.
 
-    `below` names the parts of fields that are objects with parts of their own.
+    `name` is what the official server calls it in messages; `below` names the parts of fields that are objects with
+    parts of their own.
     """
 
+    name: str
     fields: frozenset[str]
     hidden: frozenset[str] = frozenset()
     patterns: Sequence[str] = ("name",)
@@ -141,10 +144,21 @@ def _conditions(kind: Kind, data: Mapping[str, Any]) -> Iterable[dict[str, Any]]
         yield {field: data[field]}
     for field in kind.dates:
         if data.get(field) is not None:
-            yield _date_condition(field, data[field])
+            with _parsing(field):
+                yield _date_condition(field, data[field])
     for name, operator in (("_any_", "$or"), ("_or_", "$or"), ("_all_", "$and"), ("_and_", "$and")):
         if data.get(name):
-            yield _multi_condition(kind, name, operator, data[name])
+            with _parsing(name):
+                yield _multi_condition(kind, name, operator, data[name])
+
+
+@contextmanager
+def _parsing(field: str) -> Iterator[None]:
+    """Answer what goes wrong with a value of the wrong type as a wrong value."""
+    try:
+        yield
+    except (AttributeError, TypeError) as ex:
+        raise error("fields_value_error", "failed parsing query field", error=ex, field=field) from None
 
 
 def _pattern(value: Any) -> str:
@@ -152,8 +166,8 @@ def _pattern(value: Any) -> str:
         re.compile(value)
     except re.error as ex:
         raise error("invalid_regex", err=ex, extra_info=None) from None
-    except TypeError as ex:
-        raise error("fields_value_error", "failed parsing query field", error=ex) from None
+    except TypeError as ex:  # the official server compiles it too late for a good answer
+        raise ApiError(500, str(ex)) from None
     return str(value)
 
 
@@ -187,11 +201,11 @@ def _number(field: str, value: Any) -> Any:
 
 def _date_condition(field: str, value: Any) -> dict[str, Any]:
     values = value if isinstance(value, list) else [value]
-    if len(values) == 2 and not any(isinstance(item, str) and item[:1] in "<>" for item in values):
+    if len(values) == 2 and not any(item.startswith(("<", ">")) for item in values if item is not None):
         return _range_condition(field, values)
     condition: dict[str, Any] = {}
     for item in values:
-        match = DATE.match(str(item))
+        match = DATE.match(item)
         when = _time(match["value"]) if match else None
         if match and when:
             condition[DATE_OPERATORS.get(match["operator"], "$eq")] = when

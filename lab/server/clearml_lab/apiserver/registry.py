@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .errors import ApiError
+from .errors import ApiError, error
 from .fields import Field
 
 if TYPE_CHECKING:
-    from .call import Call
+    from .call import Call, Download
 
 MAX_VERSION = "2.34"
 WORD = r"[^\W\d]\w+"
-PATH = re.compile(rf"/?(?:v(?P<version>\d+\.?\d+)/)?(?P<name>{WORD}\.{WORD})/?", re.ASCII)
+PATH = re.compile(rf"/?(?:v(?P<version>\d+\.?\d+)/)?(?P<name>{WORD}\.{WORD})/?\n?", re.ASCII)
 SYSTEM_ROLES = ("system", "root")
 
-Handler = Callable[["Call"], "dict[str, Any] | None"]
+Handler = Callable[["Call"], "dict[str, Any] | Download | None"]
 Decorated = TypeVar("Decorated", bound=Handler)
 
 
@@ -45,7 +45,7 @@ def endpoint(
     roles: Sequence[str] = (),
     authorize: bool | None = True,
 ) -> Callable[[Decorated], Decorated]:
-    """Register the decorated function as an endpoint. It takes the Call and returns the answer's data."""
+    """Register the decorated function as an endpoint. It takes the Call and returns the answer's data, or a file."""
 
     def register(handler: Decorated) -> Decorated:
         versions = _endpoints.setdefault(name, [])
@@ -72,6 +72,10 @@ def parse_path(path: str, check_max_version: bool = False) -> tuple[str, str]:
     if not match:
         raise ApiError(400, f"Invalid request path {path}")
     version = match["version"] or MAX_VERSION
+    for part, digits in zip(("major", "minor"), version.split("."), strict=False):
+        if digits.startswith("0") and digits != "0":
+            reason = f"Invalid leading zero in {part}: '{version}'"
+            raise error("request_path_has_invalid_version", version=version, reason=reason)
     if check_max_version and version_key(version) > version_key(MAX_VERSION):
         raise ApiError(400, f"Invalid API version (max. supported version is {MAX_VERSION})")
     return match["name"], version

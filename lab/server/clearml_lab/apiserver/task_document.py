@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..stores import now
-from . import cleanup, keys, query, task_legacy
+from . import cleanup, document_types, keys, query, task_legacy, task_types
 from .call import Call
-from .errors import error
+from .errors import ApiError, error
 from .fields import Structure
 
 TYPES = (
@@ -30,11 +30,11 @@ EXECUTION: dict[str, Any] = {"test_split": 0, "parameters": {}, "model_desc": {}
 def from_request(call: Call, data: Mapping[str, Any], previous: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the fields of a task that a request sets, as they are stored."""
     fields = {key: data[key] for key in SETTABLE if data.get(key) is not None}
-    query.check_tags(fields.get("tags"), fields.get("system_tags"))
     _check_types(fields)
+    query.check_tags(fields.get("tags"), fields.get("system_tags"))
     task_legacy.upgrade(call, fields, previous)
     if "name" in fields:
-        fields["name"] = str(fields["name"]).strip()
+        fields["name"] = fields["name"].strip()
     for name in LISTS:
         if name in fields:
             fields[name] = sorted(fields[name])
@@ -49,6 +49,11 @@ def from_request(call: Call, data: Mapping[str, Any], previous: Mapping[str, Any
         fields["output"] = {**((previous or {}).get("output") or {}), "destination": destination}
     _prepare_parts(fields)
     return fields
+
+
+def check_types(task: Mapping[str, Any]) -> None:
+    """Refuse values of the wrong type, and fields of a part that it does not have."""
+    document_types.validate(task_types.TASK, task)
 
 
 def check_name(task: Mapping[str, Any]) -> None:
@@ -94,15 +99,19 @@ def check_references(
     """Refuse a parent, a project or an input model that is not there."""
     own_or_public = {"company": {"$in": [call.company, ""]}}
     mother = task.get("parent") if parent else None
-    if mother and not mother.startswith(cleanup.DELETED) and not call.mongo.tasks.get({"_id": mother, **own_or_public}):
+    if (
+        mother
+        and not str(mother).startswith(cleanup.DELETED)
+        and not call.mongo.tasks.get({"_id": mother, **own_or_public})
+    ):
         raise error("fields_value_error", "expecting Task id", id=mother, field="parent")
     place = task.get("project") if project else None
     if place and not call.mongo.projects.get({"_id": place, "company": call.company}, ["_id"]):
         raise error("fields_value_error", "expecting Project id", id=place, field="project")
-    inputs = {item["model"] for item in (task.get("models") or {}).get("input", [])} if models else set()
-    missing = inputs - {item["_id"] for item in call.mongo.models.find({"_id": {"$in": sorted(inputs)}}, ["_id"])}
+    inputs = {item.get("model") for item in (task.get("models") or {}).get("input", [])} if models else set()
+    missing = inputs - {item["_id"] for item in call.mongo.models.find({"_id": {"$in": list(inputs)}}, ["_id"])}
     if missing:
-        raise error("invalid_model_id", models=sorted(missing))
+        raise error("invalid_model_id", models=sorted(missing, key=str))
 
 
 def shown(call: Call, task: dict[str, Any]) -> dict[str, Any]:
@@ -172,6 +181,7 @@ def structured(shape: Structure, items: list[dict[str, Any]], by: str) -> dict[s
 
 
 def _check_types(fields: Mapping[str, Any]) -> None:
+    document_types.check_casts(fields, LISTS, OBJECTS)
     for names, kind, problem in (
         (LISTS, list, "Only lists and tuples may be used in a list field"),
         (OBJECTS, dict, "Only dictionaries may be used in a DictField"),
@@ -181,7 +191,7 @@ def _check_types(fields: Mapping[str, Any]) -> None:
                 raise error("data_validation_error", **{name: problem})
     for section in fields.get("hyperparams", {}).values():
         if not isinstance(section, dict):
-            raise error("data_validation_error", hyperparams="Only dictionaries may be used in a DictField")
+            raise ApiError(500, f"'{type(section).__name__}' object has no attribute 'items'")
 
 
 def _prepare_parts(fields: dict[str, Any]) -> None:

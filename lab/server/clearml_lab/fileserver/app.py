@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 from flask import Flask, Response, abort, request, send_file
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from ..config import Config
 from .authorization import Authorization
@@ -45,11 +45,11 @@ def create_app(config: Config, folder: Path, authorization: Authorization | None
         return response
 
     @app.errorhandler(Exception)
-    def failed(ex: Exception) -> Response | HTTPException:
+    def failed(ex: Exception) -> HTTPException:
         if isinstance(ex, HTTPException):
             return ex
         log.error("Failed processing request %s", request.path, exc_info=ex)
-        return Response("Internal error", 500)
+        return InternalServerError()
 
     @app.get("/")
     def ping() -> str:
@@ -67,8 +67,11 @@ def create_app(config: Config, folder: Path, authorization: Authorization | None
             target.parent.mkdir(parents=True, exist_ok=True)
             # Written beside and renamed: a reader, or a crash, never meets half a file.
             partial = target.with_name(f".{uuid.uuid4().hex}.part")
-            file.save(partial)
-            partial.replace(target)
+            try:
+                file.save(partial)
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
             saved.append(name.lstrip("/"))
         log.info("Uploaded %d files", len(saved))
         return json.dumps(saved)
@@ -106,7 +109,10 @@ def create_app(config: Config, folder: Path, authorization: Authorization | None
 
         @app.post("/delete_many")
         def delete_many() -> str:
-            files = (request.get_json(force=True) or {}).get("files")
+            body = request.get_json(force=True)
+            if not body:
+                abort(Response("Json payload is missing", 400))
+            files = body.get("files")
             if not files:
                 abort(Response("files are missing", 400))
             deleted: dict[str, str] = {}

@@ -9,6 +9,6 @@ from ..registry import endpoint
 
 
 @endpoint("debug.ping", authorize=False)
-def ping(_: Call) -> dict[str, Any]:
-    """Say that the server is there."""
-    return {"msg": "ClearML server"}
+def ping(call: Call) -> dict[str, Any]:
+    """Say that the server is there, and what it was told."""
+    return {"msg": "ClearML server", **call.data}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .. import event_search, event_store, event_writer, model_operations, task_status
-from ..call import Call
+from .. import event_search, event_store, event_writer, task_log, task_status
+from ..call import Call, Download
 from ..errors import error
 from ..event_search import METRICS, MODEL_EVENTS
 from ..fields import Field
@@ -28,15 +28,16 @@ def add(call: Call) -> dict[str, Any]:
 @endpoint("events.add_batch")
 def add_batch(call: Call) -> dict[str, Any]:
     """Store many events, one a line."""
-    if not call.batch:
+    events = call.batch or ([dict(call.data)] if call.data else [])
+    if not events:
         raise error("batch_contains_no_items")
-    return event_writer.add(call, call.batch)
+    return event_writer.add(call, events)
 
 
 @endpoint(
     "events.get_task_log",
     TASK,
-    Field("batch_size", "int", default=500),
+    Field("batch_size", "whole", default=500),
     Field("order", choices=ORDER, enum="LogOrderEnum", default="desc"),
     Field("scroll_id"),
 )
@@ -72,9 +73,9 @@ def get_task_log_by_scroll(call: Call) -> dict[str, Any]:
     "events.get_task_log",
     TASK,
     METRICS,
-    Field("batch_size", "int", default=5000),
+    Field("batch_size", "whole", default=5000),
     Field("navigate_earlier", "bool", default=True),
-    Field("from_timestamp", "int"),
+    Field("from_timestamp", "whole"),
     Field("order", choices=ORDER, enum="LogOrderEnum"),
     version="2.9",
 )
@@ -97,12 +98,24 @@ def get_task_log(call: Call) -> dict[str, Any]:
     return {"events": events, "returned": len(events), "total": total}
 
 
+@endpoint("events.download_task_log", TASK)
+def download_task_log(call: Call) -> Download:
+    """Return the whole console output of a task as a file, its lines as JSON or in a format of the caller's."""
+    (task,) = event_search.entities(call, call.data["task"], models=False)
+    filename = f"task_{task['_id']}.log"
+    if str(call.data.get("line_type", "json")).lower() == "json":
+        return Download(filename, task_log.json_lines(call, task))
+    line_format = str(call.data.get("line_format", "{asctime} {worker} {level} {msg}"))
+    task_log.check_format(line_format)
+    return Download(filename, task_log.text_lines(call, task, line_format))
+
+
 @endpoint(
     "events.get_task_events",
     TASK,
     METRICS,
     MODEL_EVENTS,
-    Field("batch_size", "int", default=500),
+    Field("batch_size", "whole", default=500),
     Field("event_type", choices=("*", *event_store.TYPES), enum="EventType", default="*"),
     Field("order", choices=ORDER, enum="LogOrderEnum", default="asc"),
     Field("scroll_id"),
@@ -158,10 +171,10 @@ def delete_for_task(call: Call) -> dict[str, Any]:
 @endpoint("events.delete_for_model", Field("model", required=True), LOCKED)
 def delete_for_model(call: Call) -> dict[str, Any]:
     """Delete all that was reported of a model."""
-    model = model_operations.load(call, call.data["model"])
+    (model,) = event_search.entities(call, call.data["model"], models=True)
     if model.get("ready") and not call.data["allow_locked"]:
         problem = "Cannot update events for a published model"
-        raise error("invalid_model_id", message=problem, company=call.company, id=model["_id"])
+        raise error("invalid_model_id", title=problem, company=call.company, id=model["_id"])
     return {"deleted": event_store.delete_where(call, event_store.TYPES, [{"term": {"task": model["_id"]}}])}
 
 
@@ -169,7 +182,7 @@ def delete_for_model(call: Call) -> dict[str, Any]:
     "events.clear_task_log",
     TASK,
     LOCKED,
-    Field("threshold_sec", "int"),
+    Field("threshold_sec", "whole"),
     Field("exclude_metrics", "list", of="str"),
     Field("include_metrics", "list", of="str"),
 )
@@ -199,5 +212,5 @@ def _changeable_task(call: Call) -> dict[str, Any]:
     locked: Iterable[str] = task_status.LOCKED
     if task["status"] in locked and not call.data["allow_locked"]:
         problem = "Cannot update events for a published task"
-        raise error("invalid_task_id", message=problem, company=call.company, id=task["_id"])
+        raise error("invalid_task_id", title=problem, company=call.company, id=task["_id"])
     return task

@@ -16,12 +16,12 @@ from ..fields import Field, Structure
 from ..registry import endpoint
 
 TASK = Field("task", required=True)
-ITERS = Field("iters", "int", default=1)
+ITERS = Field("iters", "whole", default=1)
 SCROLL = (Field("scroll_id"), Field("no_scroll", "bool", default=False))
 TASK_METRIC = Structure("TaskMetric", (TASK, Field("metric"), Field("variants", "list", of="str")))
 BY_ITERATION = (
     Field("metrics", "list", of=TASK_METRIC, shortest=1),
-    Field("iters", "int", default=1, least=1),
+    Field("iters", "whole", default=1, least=1),
     Field("navigate_earlier", "bool", default=True),
     Field("refresh", "bool", default=False),
     Field("scroll_id"),
@@ -73,7 +73,7 @@ def get_multi_task_plots(call: Call) -> dict[str, Any]:
     return {"plots": plots, "returned": len(plots), "total": len(found), "scroll_id": None}
 
 
-@endpoint("events.debug_images", TASK, Field("iters", "int", default=1, least=1), Field("scroll_id"), MODEL_EVENTS)
+@endpoint("events.debug_images", TASK, Field("iters", "whole", default=1, least=1), Field("scroll_id"), MODEL_EVENTS)
 def debug_images_of_task(call: Call) -> dict[str, Any]:
     """Return the images of the last iterations of a task to old clients."""
     (owner,) = event_search.entities(call, call.data["task"], call.data["model_events"])

@@ -18,7 +18,7 @@ KEYS = ("iter", "timestamp", "iso_time")
 TASK = Field("task", required=True)
 TASKS = Field("tasks", "list", of="str", shortest=1)
 KEY = Field("key", default="iter", choices=KEYS, enum="ScalarKeyEnum")
-SAMPLES = Field("samples", "int", default=2000, least=1, most=6000)
+SAMPLES = Field("samples", "whole", default=2000, least=1, most=6000)
 KINDS = ("*", *event_store.TYPES)
 MOST_RAW = 200_000
 VECTOR = "training_stats_vector"
@@ -50,7 +50,7 @@ def multi_task_scalar_metrics_iter_histogram(call: Call) -> dict[str, Any]:
 @endpoint(
     "events.scalar_metrics_iter_raw",
     TASK,
-    Field("batch_size", "int"),
+    Field("batch_size", "whole"),
     KEY,
     Field("metric", shape=METRIC, required=True),
     Field("count_total", "bool", default=False),

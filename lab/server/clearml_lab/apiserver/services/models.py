@@ -6,13 +6,26 @@ import uuid
 from typing import Any
 
 from ...stores import now
-from .. import batch, cleanup, entities, joins, metadata, model_operations, project_tree, query, task_status
+from .. import (
+    batch,
+    cleanup,
+    document_types,
+    entities,
+    joins,
+    metadata,
+    model_operations,
+    project_tree,
+    query,
+    task_status,
+)
 from ..call import Call
+from ..document_types import flag, label, listed, mapped, mapping, text
 from ..errors import error
 from ..fields import Field
 from ..registry import endpoint, version_key
 
 MODEL = query.Kind(
+    name="Model",
     fields=frozenset(
         "id user company name parent project created task comment tags system_tags uri framework design labels ready"
         " last_update last_change last_changed_by ui_cache company_origin metadata last_iteration last_metrics"
@@ -33,6 +46,16 @@ SETTABLE = "name tags system_tags task comment uri project parent framework desi
 ALWAYS_SETTABLE = "name project created comment tags system_tags uri ui_cache metadata".split()
 # A change of these counts as a sign of life.
 CONTENTS = frozenset("uri framework design labels ready metadata system_tags tags".split())
+TYPES = {
+    "comment": text,
+    "framework": text,
+    "uri": text,
+    "tags": listed(text),
+    "system_tags": listed(text),
+    "design": mapping,
+    "ui_cache": mapping,
+    "ready": flag,
+}
 REQUEST = Field("model", required=True)
 FORCE = Field("force", "bool", default=False)
 EXTERNAL = Field("delete_external_artifacts", "bool", default=True)
@@ -60,11 +83,7 @@ def create(call: Call) -> dict[str, Any]:
     company = "" if data["public"] else call.company
     if data["project"] and not call.mongo.projects.get({"_id": data["project"], "company": company}, ["_id"]):
         raise error("validation_error", "Invalid project ids", project=data["project"])
-    for name, value in (data.get("labels") or {}).items():
-        if not isinstance(value, int):
-            kind = type(value).__name__
-            problem = f"{{'{name}': ValidationError(Expected int or NoneType, got {kind}: {value},)}}"
-            raise error("data_validation_error", labels=problem)
+    document_types.validate({"labels": mapped(label)}, data)
     fields = _from_request(call, [*SETTABLE, "ui_cache"])
     model = {
         "_id": uuid.uuid4().hex,
@@ -137,10 +156,10 @@ def get_all_ex(call: Call) -> dict[str, Any]:
     return {"models": [_shown(call, model) for model in models], **more}
 
 
-@endpoint("models.get_by_id_ex", Field("id", "list"))
+@endpoint("models.get_by_id_ex")
 def get_by_id_ex(call: Call) -> dict[str, Any]:
     """Return some models, with what they refer to."""
-    if call.data["id"] is None:
+    if "id" not in call.data:
         raise error("missing_required_fields", missing=["id"])
     call.data = {"include_stats": False, "allow_public": True, **call.data}
     return get_all_ex(call)
@@ -156,9 +175,10 @@ def get_frameworks(call: Call) -> dict[str, Any]:
     return {"frameworks": sorted({model["framework"] for model in models if model.get("framework")})}
 
 
-@endpoint("models.edit", *CHANGE, *DICTS)
+@endpoint("models.edit", *CHANGE)
 def edit(call: Call) -> dict[str, Any]:
     """Change what a model says."""
+    model_operations.load(call, call.data["model"])
     for name, table in (("project", call.mongo.projects), ("parent", call.mongo.models), ("task", call.mongo.tasks)):
         wanted = call.data.get(name)
         if wanted and not wanted.startswith(cleanup.DELETED) and not table.get(wanted, ["_id"]):
@@ -167,9 +187,12 @@ def edit(call: Call) -> dict[str, Any]:
     return _change(call, _from_request(call, SETTABLE))
 
 
-@endpoint("models.update", *CHANGE, *DICTS)
+@endpoint("models.update", *CHANGE)
 def update(call: Call) -> dict[str, Any]:
     """Change what may always be changed."""
+    if "task" in call.sent:
+        task_status.load(call, call.data["task"])
+    model_operations.load(call, call.data["model"])
     result = _change(call, _from_request(call, ALWAYS_SETTABLE))
     result["fields"].pop("last_update", None)  # it is noted, and not told
     return result
@@ -309,7 +332,9 @@ def _from_request(call: Call, names: list[str]) -> dict[str, Any]:
     """Return the fields of a model that the request sets, as they are stored."""
     data = call.data
     fields = {name: data[name] for name in names if data.get(name) is not None}
+    document_types.check_casts(fields, ("tags", "system_tags", "metadata"), ("labels", "design"))
     query.check_tags(fields.get("tags"), fields.get("system_tags"))
+    document_types.validate(TYPES, fields)
     if "name" in fields:
         fields["name"] = fields["name"].strip()
         if len(fields["name"]) < project_tree.MIN_NAME:

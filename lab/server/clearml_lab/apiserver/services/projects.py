@@ -7,14 +7,16 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from ...stores import now
-from .. import cleanup, entities, joins, project_stats, project_tree, query
+from .. import cleanup, document_types, entities, joins, project_stats, project_tree, query
 from ..batch import IDS
 from ..call import Call
-from ..errors import error
+from ..document_types import listed, tag, text
+from ..errors import ApiError, error
 from ..fields import Field
 from ..registry import endpoint
 
 PROJECT = query.Kind(
+    name="Project",
     fields=frozenset(
         "id user company name basename description created tags system_tags default_output_destination last_update"
         " featured logo_url logo_blob parent path company_origin".split()
@@ -26,6 +28,13 @@ PROJECT = query.Kind(
 )
 REFERENCES = {"company": "companies", "user": "users", "parent": "projects"}
 SETTABLE = ("name", "description", "tags", "system_tags", "default_output_destination")
+TAGS = ("tags", "system_tags")
+TYPES = {
+    "description": text,
+    "tags": listed(tag),
+    "system_tags": listed(tag),
+    "default_output_destination": text,
+}
 REQUEST = Field("project", required=True)
 LISTED = (Field("search_hidden", "bool", default=False), Field("shallow_search", "bool", default=False))
 EXTENDED = (
@@ -36,31 +45,36 @@ EXTENDED = (
     ),
     Field("stats_with_children", "bool", default=True),
     Field("include_stats_filter", "dict"),
-    Field("stats_for_state", choices=("active", "archived"), default="active"),
+    Field("stats_for_state", choices=("active", "archived"), enum="EntityVisibility", default="active"),
     Field("active_users", "list"),
-    Field("children_type", choices=("pipeline", "report", "dataset")),
+    Field("children_type", choices=("pipeline", "report", "dataset"), enum="ProjectChildrenType"),
     Field("children_tags", "list"),
     Field("children_tags_filter", "dict"),
 )
 
 
-@endpoint("projects.create", Field("name"), Field("description"), Field("tags", "list"), Field("system_tags", "list"))
+@endpoint("projects.create")
 def create(call: Call) -> dict[str, Any]:
     """Create a project and whatever is missing above it."""
-    name = call.data["name"]
-    if name is None:
+    if "name" not in call.data:
         raise error("missing_required_fields", missing=["name"])
+    fields = {name: call.data.get(name) for name in SETTABLE}
+    document_types.check_casts(fields, TAGS)
+    document_types.validate(TYPES, fields)
+    name = fields["name"]
+    if not isinstance(name, str):
+        raise ApiError(500, f"'{type(name).__name__}' object has no attribute 'split'")
     project_tree.check_depth(call, project_tree.depth(name))
     path = project_tree.clean(name)
     with call.mongo.projects.lock:
         if call.mongo.projects.get({"company": call.company, "name": path}, ["_id"]):
             message = "Project with the same name already exists"
-            raise error("expected_unique_data", message=message, name=path, company=call.company)
+            raise error("expected_unique_data", title=message, name=path, company=call.company)
         details = {
-            "description": call.data["description"] or "",
-            "tags": sorted(call.data["tags"] or []),
-            "system_tags": sorted(call.data["system_tags"] or []),
-            "default_output_destination": call.data.get("default_output_destination"),
+            "description": fields["description"] or "",
+            "tags": sorted(fields["tags"] or []),
+            "system_tags": sorted(fields["system_tags"] or []),
+            "default_output_destination": fields["default_output_destination"],
         }
         return {"id": project_tree.ensure(call, path, details)["_id"]}
 
@@ -105,15 +119,17 @@ def get_all_ex(call: Call) -> dict[str, Any]:
     return {"projects": projects, **more}
 
 
-@endpoint("projects.update", REQUEST, Field("tags", "list"), Field("system_tags", "list"))
+@endpoint("projects.update", REQUEST)
 def update(call: Call) -> dict[str, Any]:
     """Change what the request names. The name may change in its last part only: moving is another endpoint."""
     data = call.data
     fields = {name: data.get(name) for name in SETTABLE if name in call.sent}
-    query.check_tags(fields.get("tags"), fields.get("system_tags"))
+    document_types.check_casts(fields, TAGS)
+    query.check_tags(fields.get("tags"), [])
     shown = {name: sorted(value) if isinstance(value, list) else value for name, value in fields.items()}
     with call.mongo.projects.lock:
         project = project_tree.load(call, data["project"])
+        document_types.validate(TYPES, fields)
         stored = {name: value for name, value in shown.items() if name != "name"}
         if data.get("name"):
             path = project_tree.clean(data["name"])

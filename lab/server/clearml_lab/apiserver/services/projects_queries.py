@@ -13,7 +13,7 @@ from ..project_stats import inside
 from ..registry import endpoint
 
 PROJECT = (Field("project"), Field("include_subprojects", "bool", default=True))
-PROJECTS = (Field("projects", "list"), Field("include_subprojects", "bool", default=True))
+PROJECTS = (Field("projects", "list", of="str, NoneType"), Field("include_subprojects", "bool", default=True))
 PAGE = (Field("page", "int", default=0), Field("page_size", "int", default=500))
 PUBLIC = Field("allow_public", "bool", default=True)
 
@@ -92,19 +92,19 @@ def get_model_metadata_values(call: Call) -> dict[str, Any]:
     return _values(call, call.mongo.models.find(condition, ["metadata"]), path)
 
 
-@endpoint("projects.get_project_tags", *TAG_FIELDS, Field("projects", "list"))
+@endpoint("projects.get_project_tags", *TAG_FIELDS, Field("projects", "list", of="str"))
 def get_project_tags(call: Call) -> dict[str, Any]:
     """Return which tags projects have."""
     return entities.tags(call, [call.mongo.projects], call.data["projects"], always_both=True)
 
 
-@endpoint("projects.get_task_tags", *TAG_FIELDS, Field("projects", "list"), version="2.8")
+@endpoint("projects.get_task_tags", *TAG_FIELDS, Field("projects", "list", of="str"), version="2.8")
 def get_task_tags(call: Call) -> dict[str, Any]:
     """Return which tags the tasks of projects have."""
     return entities.tags(call, [call.mongo.tasks], call.data["projects"])
 
 
-@endpoint("projects.get_model_tags", *TAG_FIELDS, Field("projects", "list"), version="2.8")
+@endpoint("projects.get_model_tags", *TAG_FIELDS, Field("projects", "list", of="str"), version="2.8")
 def get_model_tags(call: Call) -> dict[str, Any]:
     """Return which tags the models of projects have."""
     return entities.tags(call, [call.mongo.models], call.data["projects"])
@@ -113,7 +113,7 @@ def get_model_tags(call: Call) -> dict[str, Any]:
 @endpoint(
     "projects.get_task_parents",
     *PROJECTS,
-    Field("tasks_state", choices=("active", "archived")),
+    Field("tasks_state", choices=("active", "archived"), enum="EntityVisibility"),
     Field("task_name"),
     version="2.12",
 )
@@ -140,7 +140,11 @@ def get_task_parents(call: Call) -> dict[str, Any]:
     return {"parents": shown}
 
 
-@endpoint("projects.get_user_names", *PROJECTS, Field("entity", choices=("task", "model"), default="task"))
+@endpoint(
+    "projects.get_user_names",
+    *PROJECTS,
+    Field("entity", choices=("task", "model"), enum="EntityTypeEnum", default="task"),
+)
 def get_user_names(call: Call) -> dict[str, Any]:
     """Return whose tasks or models are in projects."""
     table = call.mongo.models if call.data["entity"] == "model" else call.mongo.tasks

@@ -15,6 +15,7 @@ from ..fields import Field
 from ..registry import endpoint, version_key
 
 QUEUE = query.Kind(
+    name="Queue",
     fields=frozenset(
         "id name display_name company created tags system_tags entries last_update metadata resources".split()
     ),
@@ -193,7 +194,7 @@ def move_task_to_back(call: Call) -> dict[str, Any]:
 
 @endpoint(
     "queues.get_queue_metrics",
-    Field("queue_ids", "list"),
+    Field("queue_ids", "list", of="str"),
     Field("from_date", "float", required=True, least=0),
     Field("to_date", "float", required=True, least=0),
     Field("interval", "int", required=True, least=1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...stores import now
 from ..call import Call
 from ..errors import ApiError
 from ..fields import Field
@@ -31,6 +32,25 @@ def info_with_uid(call: Call) -> dict[str, Any]:
 def info_with_api_version(call: Call) -> dict[str, Any]:
     """Return version, build and commit, and the newest API version."""
     return {**_info(call), "api_version": MAX_VERSION}
+
+
+@endpoint("server.report_stats_option", Field("enabled", "bool"))
+def report_stats_option(call: Call) -> dict[str, Any]:
+    """Return whether usage statistics may be sent, and note what the caller wants. Nothing is ever sent from here."""
+    if not call.config.get("apiserver.statistics.supported", True):
+        return {"supported": False}
+    with call.mongo.companies.lock:
+        company = call.mongo.companies.get(call.company) or {}
+        option = (company.get("defaults") or {}).get("stats_option") or {"enabled": False}
+        if call.data["enabled"] is not None:
+            option = {
+                "enabled": call.data["enabled"],
+                "enabled_version": call.server.version,
+                "enabled_time": now(),
+                "enabled_user": call.identity.user,
+            }
+            call.mongo.companies.update(call.company, {"$set": {"defaults.stats_option": option}})
+    return {"supported": True, **option, "current_version": call.server.version}
 
 
 @endpoint("server.config", Field("path"), roles=("root", "system"))

@@ -13,6 +13,7 @@ from ..fields import Field, Structure
 from ..registry import endpoint
 
 TASK = query.Kind(
+    name="Task",
     fields=frozenset(
         "id user company name type status status_reason status_message status_changed comment report report_assets"
         " created started completed published active_duration parent project output execution tags system_tags script"
@@ -120,6 +121,7 @@ def clone(call: Call) -> dict[str, Any]:
         project=every or "project" in given,
         models=every or "models" in given,
     )
+    task_document.check_types(given)
     task_document.check_name(task)
     call.mongo.tasks.insert(task)
     project_tree.touch(call, task.get("project"))
@@ -151,10 +153,10 @@ def get_all_ex(call: Call) -> dict[str, Any]:
     return {"tasks": [task_document.shown(call, task) for task in tasks], **more}
 
 
-@endpoint("tasks.get_by_id_ex", Field("id", "list"), *LISTED)
+@endpoint("tasks.get_by_id_ex", *LISTED)
 def get_by_id_ex(call: Call) -> dict[str, Any]:
     """Return some tasks, with what they refer to."""
-    if call.data["id"] is None:
+    if "id" not in call.data:
         raise error("missing_required_fields", missing=["id"])
     return get_all_ex(call)
 
@@ -179,6 +181,7 @@ def edit(call: Call) -> dict[str, Any]:
             raise error("invalid_task_status", expected="created", status=task["status"])
         fields = task_document.from_request(call, data, previous=task)
         task_document.check_references(call, fields)
+        task_document.check_types({**fields, "status": data.get("status")})
         task_document.check_name(fields)
         for name in ("execution", "script", "models"):
             if isinstance(fields.get(name), dict) and isinstance(task.get(name), dict):
@@ -246,9 +249,10 @@ def make_private(call: Call) -> dict[str, Any]:
 
 
 def _validated(call: Call) -> dict[str, Any]:
-    task = task_document.create(call, task_document.from_request(call, call.data))
-    task_document.check_references(call, task)
-    return task
+    fields = task_document.from_request(call, call.data)
+    task_document.check_references(call, fields)
+    task_document.check_types(fields)
+    return task_document.create(call, fields)
 
 
 def _prepare_query(call: Call) -> dict[str, Any]:
@@ -294,6 +298,7 @@ def _always_settable(call: Call, data: dict[str, Any]) -> dict[str, Any]:
     if data.get("status_message") is not None:
         fields["status_message"] = data["status_message"]
     task_document.check_references(call, fields)
+    task_document.check_types(fields)
     task_document.check_name(fields)
     return fields
 

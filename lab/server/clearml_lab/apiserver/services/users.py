@@ -16,6 +16,7 @@ from ..fields import Field
 from ..registry import SYSTEM_ROLES, endpoint
 
 USER = query.Kind(
+    name="User",
     fields=frozenset("id company name family_name given_name avatar preferences created created_in_version".split()),
     hidden=frozenset({"preferences"}),
     lists=("id",),

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from elasticsearch.helpers import bulk
-
 from ...stores import now
-from .. import workers_registry
+from .. import worker_stats, workers_registry
 from ..call import Call
 from ..errors import error
 from ..fields import Field, Structure
@@ -20,7 +18,7 @@ LISTS = ("cpu_usage cpu_temperature gpu_usage gpu_temperature gpu_memory_free gp
 FIGURES = ("memory_used memory_free network_tx network_rx disk_free_home disk_free_temp disk_read disk_write").split()
 MACHINE_STATS = Structure(
     "MachineStats",
-    (*(Field(name, "list") for name in LISTS), *(Field(name, "float") for name in FIGURES)),
+    (*(Field(name, "list", of="int, float") for name in LISTS), *(Field(name, "float") for name in FIGURES)),
 )
 RESOURCES = Structure("Resources", (Field("cpu_usage", "float"), Field("gpu_usage", "float")))
 REQUEST = Field("worker", required=True)
@@ -75,7 +73,7 @@ def status_report(call: Call) -> None:
         entry["queues"] = data["queues"]
     try:
         if data["machine_stats"]:
-            _store_statistics(call, data)
+            worker_stats.store(call, data)
         entry["task"], entry["project"] = _running(call, data["worker"], data["task"], when)
         entry["last_report_time"] = when
     finally:
@@ -166,28 +164,3 @@ def _running(call: Call, worker: str, task: str | None, when: datetime) -> tuple
         {"id": task, "name": document.get("name")},
         {"id": project["_id"], "name": project["name"]} if project else None,
     )
-
-
-def _store_statistics(call: Call, data: dict[str, Any]) -> None:
-    """Store one document a figure, in the index of the month."""
-    month = datetime.now(UTC).strftime("%Y-%m")
-    index = f"worker_stats_{call.company.lower()}_{month}"
-    actions = []
-    for metric, value in data["machine_stats"].items():
-        values = value if isinstance(value, list) else [value]
-        for position, figure in enumerate(values):
-            if not isinstance(figure, (int, float)):
-                continue
-            document = {
-                "timestamp": data["timestamp"],
-                "worker": data["worker"],
-                "category": metric.partition("_")[0],
-                "metric": metric,
-                "variant": str(position) if isinstance(value, list) else "total",
-                "value": float(figure),
-                "task": data["task"],
-                "company_id": call.company,
-            }
-            actions.append({"_index": index, "_source": document})
-    if actions:
-        bulk(call.server.workers, actions)
