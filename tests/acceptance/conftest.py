@@ -6,17 +6,23 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from .server import Api
+from .agents import agent, services_agent
+from .server import CONFIG, THREADS, Api, write_config
+
+__all__ = ["agent", "services_agent"]
 
 
-def pytest_sessionstart() -> None:
-    """Say at once which server is missing, rather than in every test."""
-    path = os.environ.get("CLEARML_CONFIG_FILE")
-    if not path or not Path(path).is_file():
-        pytest.exit(f"CLEARML_CONFIG_FILE is {path!r}; it has to name the clearml.conf of the server to test.", 2)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say at once which server is missing, rather than in every test; cache nothing where the user's files are."""
+    if not CONFIG or not Path(CONFIG).is_file():
+        pytest.exit(f"CLEARML_CONFIG_FILE is {CONFIG!r}; it has to name the clearml.conf of the server to test.", 2)
+    folder = TemporaryDirectory(prefix="clearml-acceptance-")
+    session.config.add_cleanup(folder.cleanup)
+    os.environ["CLEARML_CONFIG_FILE"] = str(write_config(Path(folder.name), THREADS))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,11 @@ from typing import Any, TypeVar
 import requests
 from clearml.backend_api import Session
 
+# The clearml.conf of the server under test, as it was given.
+CONFIG = os.environ.get("CLEARML_CONFIG_FILE", "")
 SECONDS = 420
+# A thread of the task sends its reports, instead of a process beside it: it then closes in one second, not in eleven.
+THREADS = "sdk.development.report_use_subprocess: false"
 T = TypeVar("T")
 
 
@@ -67,14 +72,24 @@ class Api:
         return self._http.get(url, headers=self.headers, timeout=60)
 
 
-def run_script(folder: Path, script: str, *, environment: dict[str, str] | None = None, fails: bool = False) -> str:
-    """Run a script as a user would, and return what it prints."""
-    path = folder / "script.py"
-    path.write_text(textwrap.dedent(script))
+def write_config(folder: Path, more: str = "") -> Path:
+    """A clearml.conf for a process of a test: that of the server, its caches in a folder of the test, and more."""
+    own = f'sdk.storage.cache.default_base_dir: "{folder}/cache"\n{more}\n'
+    path = folder / "clearml.conf"
+    path.touch(mode=0o600)
+    path.write_text(Path(CONFIG).read_text() + own)
+    return path
+
+
+def run_command(
+    folder: Path, *command: str, environment: dict[str, str] | None = None, more: str = THREADS, fails: bool = False
+) -> str:
+    """Run a program as a user would, and return what it prints."""
+    config = write_config(folder, more)
     result = subprocess.run(
-        [sys.executable, str(path)],
+        command,
         cwd=folder,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, "CLEARML_CONFIG_FILE": str(config), **(environment or {})},
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -83,6 +98,36 @@ def run_script(folder: Path, script: str, *, environment: dict[str, str] | None 
     output = result.stdout + result.stderr
     assert (result.returncode != 0) == fails, f"exit code {result.returncode}:\n{output}"
     return output
+
+
+def run_script(
+    folder: Path, script: str, *, environment: dict[str, str] | None = None, more: str = THREADS, fails: bool = False
+) -> str:
+    """Run a script as a user would, and return what it prints."""
+    path = folder / "script.py"
+    path.write_text(textwrap.dedent(script))
+    return run_command(folder, sys.executable, str(path), environment=environment, more=more, fails=fails)
+
+
+@contextmanager
+def running(folder: Path, script: str) -> Iterator[Callable[[], str]]:
+    """A script that does not end by itself; the value says what it has printed so far."""
+    path, log = folder / "service.py", folder / "service.log"
+    path.write_text(textwrap.dedent(script))
+    environment = {**os.environ, "CLEARML_CONFIG_FILE": str(write_config(folder, THREADS)), "PYTHONUNBUFFERED": "1"}
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(path)], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield log.read_text
+    except AssertionError:
+        print(log.read_text()[-5000:])
+        raise
+    finally:
+        # The SDK takes SIGTERM for a wish: a loop that sleeps goes on.
+        process.kill()
+        process.wait()
 
 
 def marked(output: str, mark: str) -> list[str]:

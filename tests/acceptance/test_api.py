@@ -1,7 +1,8 @@
-"""What the SDK relies on without showing it: queries, pages, scrolls, and errors that say what is wrong."""
+"""What the SDK relies on without showing it: queries, pages, scrolls, summaries of metrics, statistics."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,6 @@ from clearml.backend_api.session.client import APIClient
 
 from .server import Api
 
-NOBODY = "0123456789abcdef0123456789abcdef"
 MANY = 620  # more than fits on one page
 
 
@@ -124,61 +124,94 @@ def test_the_generic_client(project: str) -> None:
     assert [task.id for task in client.tasks.get_all(name="^by the client$")] == [created.id]
 
 
+@pytest.fixture(scope="module")
+def measured(api: Api, project: str) -> Iterator[dict[str, str]]:
+    """Tasks that reported three values each, by name: failed, completed and running, in this order of time."""
+    place = api.call("projects.create", name=f"{project}/measured")["id"]
+    ids = dict[str, str]()
+    for name, values, ending in (("low", (1, 5, 3), "failed"), ("mid", (6, 2, 4), "completed"), ("top", (4, 0, 8), "")):
+        ids[name] = api.call("tasks.create", name=name, type="training", project=place)["id"]
+        api.call("tasks.started", task=ids[name])
+        for number, value in enumerate(values):
+            event: dict[str, Any] = {"metric": "a metric", "variant": "a.variant", "iter": number, "value": value}
+            api.call("events.add", type="training_stats_scalar", task=ids[name], **event)
+        if ending:
+            api.call(f"tasks.{ending}", task=ids[name])
+    yield ids
+    api.call("projects.delete", project=place, force=True, delete_contents=True)
+
+
+METRIC = ".".join(("last_metrics", *(hashlib.md5(name).hexdigest() for name in (b"a metric", b"a.variant"))))  # noqa: S324
+
+
+def names(found: list[dict[str, Any]]) -> list[str]:
+    """Return the names of what was found."""
+    return [item["name"] for item in found]
+
+
+def test_a_task_keeps_a_summary_of_each_metric(measured: dict[str, str], api: Api) -> None:
+    (task,) = api.call("tasks.get_all", id=[measured["low"]])["tasks"]
+    _, metric, variant = METRIC.split(".")
+    line = task["last_metrics"][metric][variant]
+    assert (line["metric"], line["variant"]) == ("a metric", "a.variant")
+    assert (line["first_value"], line["value"], line["count"]) == (1, 3, 3)
+    assert (line["min_value"], line["min_value_iteration"]) == (1, 0)
+    assert (line["max_value"], line["max_value_iteration"]) == (5, 1)
+    assert line["mean_value"] == pytest.approx(3)
+    assert task["last_iteration"] == 2
+
+
 @pytest.mark.parametrize(
-    ("endpoint", "request_", "expected"),
+    ("order", "expected"),
     [
-        ("tasks.get_by_id", {"task": NOBODY}, (400, 101, f"Invalid task id: ids=({NOBODY})")),
-        ("tasks.edit", {"task": NOBODY, "name": "any"}, (400, 101, "Invalid task id: id=")),
-        ("tasks.get_by_id", {}, (400, 12, "Validation error (error for field 'task'. field is required!)")),
-        ("tasks.create", {"name": "ok", "type": "testing"}, (400, 800, "Data validation error")),
-        ("tasks.create", {"name": "long", "type": "nothing"}, (400, 12, "Validation error")),
-        ("tasks.get_all", {"page_size": 0}, (400, 12, "Validation error (page_size must be >0)")),
-        ("tasks.get_all", {"only_fields": ["nothing"]}, (400, 14, "Lookup error")),
-        ("tasks.get_all", {"name": "("}, (400, 21, "Malformed regular expression")),
-        ("tasks.enqueue", {"task": NOBODY, "queue": NOBODY}, (400, 101, "Invalid task id")),
-        ("models.get_by_id", {"model": NOBODY}, (400, 201, "Invalid model id (no such public or company model)")),
-        ("models.set_ready", {"model": NOBODY}, (400, 201, "Invalid model id")),
-        ("projects.get_by_id", {"project": NOBODY}, (400, 401, "Invalid project id")),
-        ("projects.update", {"project": NOBODY, "description": "x"}, (400, 401, "Invalid project id")),
-        ("queues.get_by_id", {"queue": NOBODY}, (400, 701, "Invalid queue id")),
-        ("events.get_task_log", {"task": NOBODY}, (400, 101, "Invalid task id")),
-        ("events.get_task_events", {"task": NOBODY}, (400, 101, "Invalid task id")),
+        ("value", ["low", "mid", "top"]),
+        ("-value", ["top", "mid", "low"]),
+        ("min_value", ["top", "low", "mid"]),
+        ("-max_value", ["top", "mid", "low"]),
     ],
 )
-def test_errors_say_what_is_wrong(
-    api: Api, endpoint: str, request_: dict[str, Any], expected: tuple[int, int, str]
-) -> None:
-    answer = api.answer(endpoint, **request_)
-    status, subcode, message = expected
-    assert (answer.status, answer.code, answer.subcode) == (status, status, subcode), answer
-    assert answer.message.startswith(message)
+def test_tasks_in_the_order_of_a_metric(measured: dict[str, str], api: Api, order: str, expected: list[str]) -> None:
+    sign = "-" if order.startswith("-") else ""
+    by = f"{sign}{METRIC}.{order.removeprefix('-')}"
+    assert names(api.call("tasks.get_all", id=list(measured.values()), order_by=[by])["tasks"]) == expected
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [(["completed"], 400), (["started", "completed", "started"], 200), (["started", "failed", "completed"], 400)],
-)
-def test_status_changes(api: Api, project: str, path: list[str], status: int) -> None:
-    task = api.call("tasks.create", name="changes", type="testing", project=project_id(api, project))["id"]
-    *before, last = path
-    for change in before:
-        api.call(f"tasks.{change}", task=task)
-    answer = api.answer(f"tasks.{last}", task=task)
-    assert answer.status == status
-    assert answer.subcode == (0 if status == 200 else 110)
+def test_tasks_within_a_range_of_a_metric(measured: dict[str, str], api: Api) -> None:
+    def found(value: str, *limits: int | None) -> set[str]:
+        condition: dict[str, Any] = {f"{METRIC}.{value}": list(limits)}
+        return set(names(api.call("tasks.get_all_ex", id=list(measured.values()), **condition)["tasks"]))
+
+    assert found("value", 4, None) == {"mid", "top"}
+    assert found("max_value", None, 6) == {"low", "mid"}
+    assert found("value", 4, 4) == {"mid"}
 
 
-def test_a_published_task_takes_no_events(api: Api, project: str) -> None:
-    task = api.call("tasks.create", name="published", type="testing", project=project_id(api, project))["id"]
-    for change in ("started", "completed", "publish"):
-        api.call(f"tasks.{change}", task=task)
-    event = {"type": "training_stats_scalar", "task": task, "metric": "m", "variant": "v", "iter": 1, "value": 1}
-    assert api.answer("events.add", **event).subcode == 131
-    assert api.answer("tasks.delete", task=task).subcode == 123
+def test_tasks_whose_status_changed_in_a_range_of_time(measured: dict[str, str], api: Api) -> None:
+    ids = list(measured.values())
+    changed = {task["name"]: task["status_changed"] for task in api.call("tasks.get_all", id=ids)["tasks"]}
+
+    def found(*limits: str) -> set[str]:
+        return set(names(api.call("tasks.get_all", id=ids, status_changed=list(limits))["tasks"]))
+
+    assert found(f">{changed['low']}") == {"mid", "top"}
+    assert found(f">={changed['low']}") == {"low", "mid", "top"}
+    assert found(f">{changed['low']}", f"<{changed['top']}") == {"mid"}
+    assert found(f"<={changed['mid']}") == {"low", "mid"}
 
 
-@pytest.mark.parametrize("header", ["Bearer nonsense", "Basic bm9ib2R5Om5vdGhpbmc=", "Nothing x", None])
-def test_nobody_gets_in(api: Api, header: str | None) -> None:
-    answer = api.answer("tasks.get_all", headers={"Authorization": header} if header else {})
-    assert answer.status == 401
-    assert answer.data == {}
+def test_the_metrics_of_a_project(measured: dict[str, str], api: Api, project: str) -> None:
+    place = project_id(api, f"{project}/measured")
+    found = api.call("projects.get_unique_metric_variants", project=place)["metrics"]
+    assert [(metric["metric"], metric["variant"]) for metric in found] == [("a metric", "a.variant")]
+    (stats,) = api.call("projects.get_all_ex", id=[place], include_stats=True)["projects"]
+    counts = stats["stats"]["active"]["status_count"]
+    assert (counts["failed"], counts["completed"], counts["in_progress"]) == (1, 1, 1)
+
+
+def test_sub_projects_are_below_their_parent(measured: dict[str, str], api: Api, project: str) -> None:
+    parent, child = (project_id(api, name) for name in (project, f"{project}/measured"))
+    found = api.call("projects.get_by_id", project=child)["project"]
+    assert (found["parent"], found["basename"]) == (parent, "measured")
+    assert api.answer("projects.delete", project=parent).status == 400
+    below = Task.query_tasks(project_name=f"{project}/measured", task_filter={"order_by": ["name"]})
+    assert below == [measured[name] for name in ("low", "mid", "top")]

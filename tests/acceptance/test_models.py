@@ -1,4 +1,4 @@
-"""Models and data sets of the SDK."""
+"""Models of the SDK."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clearml import Dataset, InputModel, Model, OutputModel, Task
+from clearml import InputModel, Model, OutputModel, Task
 
 from .server import Api, wait_for
 
@@ -49,6 +49,37 @@ def test_a_model_is_found_and_its_file_comes_back(task: Task, api: Api, project:
     assert [output.id for output in Task.get_task(task_id=task.id).models["output"]] == [model.id]
 
 
+def test_models_are_found_by_metadata_and_tags(task: Task, api: Api, project: str, weights: Path) -> None:
+    models = {name: made(task, api, weights, f"kind {name}", tags=[name, "all"]) for name in ("one", "two")}
+    for name, model in models.items():
+        assert model.set_all_metadata(
+            {"kind": {"value": name, "type": "str"}, "size": {"value": "3", "type": "int"}}, replace=True
+        )
+
+    def found(**conditions: object) -> set[str]:
+        return {model.name for model in Model.query_models(project_name=project, **conditions)}
+
+    assert found(metadata={"kind": "one"}) == {"kind one"}
+    assert found(metadata={"size": "3"}) == {"kind one", "kind two"}
+    assert found(metadata={"kind": "three"}) == set()
+    assert found(tags=["one", "two"]) == {"kind one", "kind two"}
+    assert found(tags=["__$all", "all", "__$not", "one"]) == {"kind two"}
+    assert found(tags=["all", "-two"]) == {"kind one"}
+    assert len(Model.query_models(project_name=project, tags=["all"], max_results=1)) == 1
+    assert Model(model_id=models["one"].id).get_all_metadata_casted()["size"] == 3
+
+
+def test_new_weights_take_the_place_of_the_old_ones(task: Task, api: Api, weights: Path) -> None:
+    model = made(task, api, weights, "renewed")
+    weights.write_bytes(b"better")
+    assert model.update_weights(str(weights), upload_uri=api.files, auto_delete_file=False, async_enable=False)
+    model.labels = {"cat": 1}
+    model.config_dict = {"layers": 3}
+    found = Model(model_id=model.id)
+    assert Path(found.get_weights(force_download=True)).read_bytes() == b"better"
+    assert (found.labels, found.config_dict, found.task) == ({"cat": 1}, {"layers": 3}, task.id)
+
+
 def test_an_input_model_is_noted_in_the_task(task: Task, api: Api, weights: Path) -> None:
     model = made(task, api, weights, "an input")
     user = Task.create(project_name=task.get_project_name(), task_name="uses a model")
@@ -68,6 +99,8 @@ def test_scalars_of_a_model(task: Task, api: Api, weights: Path) -> None:
     )
     ((line,),) = [list(variants.values()) for variants in found.values()]
     assert (line["value"], line["max_value"], line["count"]) == (1.0, 1.0, 3)
+    assert (line["min_value"], line["first_value"], line["mean_value"]) == (0.0, 0.0, 0.5)
+    assert (line["metric"], line["variant"]) == ("quality", "test")
 
 
 def test_archive_and_delete(task: Task, api: Api, project: str, weights: Path) -> None:
@@ -76,29 +109,8 @@ def test_archive_and_delete(task: Task, api: Api, project: str, weights: Path) -
     Model(model_id=model.id).archive()
     assert Model.query_models(project_name=project, model_name="goes away") == []
     assert Model.query_models(project_name=project, model_name="goes away", include_archived=True)
+    Model(model_id=model.id).unarchive()
+    assert Model.query_models(project_name=project, model_name="goes away")
     assert Model.remove(model.id, delete_weights_file=True, force=True)
     assert api.answer("models.get_by_id", model=model.id).subcode == 201
     wait_for("the file is gone", lambda: api.file(url).status_code == 404, seconds=60)
-
-
-def test_a_data_set_and_a_version_of_it(project: str, tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    (folder / "one.txt").write_text("one")
-    first = Dataset.create(dataset_project=project, dataset_name="numbers", dataset_version="1.0.0")
-    first.add_files(str(folder))
-    first.upload(show_progress=False)
-    assert first.finalize()
-    (folder / "two.txt").write_text("two")
-    second = Dataset.create(
-        dataset_project=project, dataset_name="numbers", dataset_version="1.1.0", parent_datasets=[first.id]
-    )
-    second.sync_folder(str(folder))
-    second.upload(show_progress=False)
-    assert second.finalize()
-    newest = Dataset.get(dataset_project=project, dataset_name="numbers")
-    assert (newest.id, newest.version) == (second.id, "1.1.0")
-    copy = Path(newest.get_local_copy())
-    assert {path.name: path.read_text() for path in copy.glob("*.txt")} == {"one.txt": "one", "two.txt": "two"}
-    listed = Dataset.list_datasets(dataset_project=project, partial_name="numbers", only_completed=True)
-    assert {item["id"] for item in listed} == {first.id, second.id}
