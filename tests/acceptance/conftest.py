@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from .agents import agent, services_agent
-from .server import CONFIG, THREADS, Api, write_config
+from .server import CONFIG, THREADS, Api, new_project, write_config
 
 __all__ = ["agent", "services_agent"]
 
@@ -34,10 +34,8 @@ def api() -> Api:
 @pytest.fixture(scope="session")
 def project(api: Api) -> Iterator[str]:
     """The project that holds everything."""
-    name = f"acceptance-{uuid.uuid4().hex[:8]}"
-    identifier = api.call("projects.create", name=name, description="made by the acceptance tests")["id"]
-    yield name
-    api.call("projects.delete", project=identifier, force=True, delete_contents=True)
+    with new_project(api) as name:
+        yield name
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +71,17 @@ class Api:
     def file(self, url: str) -> requests.Response:
         """Ask for a file."""
         return self._http.get(url, headers=self.headers, timeout=60)
+
+
+@contextmanager
+def new_project(api: Api) -> Iterator[str]:
+    """A project; it is deleted with everything in it."""
+    name = f"acceptance-{uuid.uuid4().hex[:8]}"
+    identifier = api.call("projects.create", name=name, description="made by the acceptance tests")["id"]
+    try:
+        yield name
+    finally:
+        api.call("projects.delete", project=identifier, force=True, delete_contents=True)
 
 
 def write_config(folder: Path, more: str = "") -> Path:

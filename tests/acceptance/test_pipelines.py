@@ -178,7 +178,8 @@ def test_steps_from_functions(here: bool, request: pytest.FixtureRequest, projec
     assert steps["total"].get_parameters()["return/result"] == "20"
 
 
-@pytest.mark.parametrize("here", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("here", [True, False])
 def test_a_pipeline_from_decorators(here: bool, request: pytest.FixtureRequest, project: str, tmp_path: Path) -> None:
     queue = None if here else request.getfixturevalue("agent").queue
     controller = Task.get_task(task_id=run_pipeline(tmp_path, DECORATORS, project=project, queue=queue))

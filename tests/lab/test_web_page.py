@@ -24,7 +24,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.acceptance.server import Api, wait_for
+from tests.acceptance.server import Api, new_project, wait_for
 
 SCREENSHOTS = CACHE / "screenshots"
 SECONDS = 20
@@ -101,6 +101,13 @@ def browser(one_browser: WebDriver) -> WebDriver:
 def address(stack: Stack) -> str:
     """The web server."""
     return stack.web
+
+
+@pytest.fixture(scope="module")
+def project(api: Api) -> Iterator[str]:
+    """A project without the tasks of other tests: the page counts them."""
+    with new_project(api) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
