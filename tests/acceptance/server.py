@@ -97,11 +97,12 @@ def run_command(
     folder: Path, *command: str, environment: dict[str, str] | None = None, more: str = THREADS, fails: bool = False
 ) -> str:
     """Run a program as a user would, and return what it prints."""
-    config = write_config(folder, more)
+    # Unbuffered: when a task goes on elsewhere, the SDK ends the process without writing out what it printed.
+    own = {"CLEARML_CONFIG_FILE": str(write_config(folder, more)), "PYTHONUNBUFFERED": "1"}
     result = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "CLEARML_CONFIG_FILE": str(config), **(environment or {})},
+        env={**os.environ, **own, **(environment or {})},
         capture_output=True,
         text=True,
         timeout=SECONDS,
