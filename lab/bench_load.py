@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab.commands.shell import CACHE, ROOT
-from lab.stack import Stack, docker, running
+from lab.commands.shell import ROOT
+from lab.stack import CLIENTS_PYTHON, docker, running
 
+NAME = "clearml-bench-load"
+SERVER = f"{NAME}-server"
 CLIENTS, RATE, SECONDS = 20, 100, 60
-PYTHON = CACHE / "acceptance" / "bin" / "python"
 SAMPLE_EVERY = 5.0
 
 
@@ -48,16 +49,16 @@ def bench_load(say: Callable[[str], None]) -> dict[str, object]:
         config = Path(folder) / "clearml.conf"
         say("Starting a stack ...")
         start = time.monotonic()
-        with running("clearml-bench-load") as stack:
+        with running(NAME) as stack:
             ready = time.monotonic() - start
             stack.client_config(config)
-            idle = memory_mib("clearml-bench-load-server")
+            idle = memory_mib(SERVER)
             say(f"One client reports {RATE} scalars a second for {SECONDS} s ...")
             alone, _ = _load(config, 1)
             say(f"{CLIENTS} clients do, twice ...")
             together, first = _load(config, CLIENTS)
             again, second = _load(config, CLIENTS)
-            usage = _memory_of_all(stack)
+            whole = sum(memory_mib(container["Id"]) for container in stack.project.containers().values())
     return {
         "stack_ready_seconds": round(ready, 1),
         "load_sent": together["sent"] + again["sent"],
@@ -69,15 +70,22 @@ def bench_load(say: Callable[[str], None]) -> dict[str, object]:
         "server_memory_idle_mib": idle,
         "server_memory_first_load_mib": max(first),
         "server_memory_second_load_mib": max(second),
-        "loaded_stack_memory_mib": round(sum(usage.values())),
+        "loaded_stack_memory_mib": round(whole),
     }
 
 
 def _load(config: Path, clients: int) -> tuple[dict[str, Any], list[float]]:
     """Run the clients; return what they saw, and the server's memory meanwhile."""
-    memory = Memory("clearml-bench-load-server")
+    memory = Memory(SERVER)
     memory.start()
-    command = [str(PYTHON), "-m", "tests.lab.load", f"--clients={clients}", f"--rate={RATE}", f"--seconds={SECONDS}"]
+    command = [
+        str(CLIENTS_PYTHON),
+        "-m",
+        "tests.lab.load",
+        f"--clients={clients}",
+        f"--rate={RATE}",
+        f"--seconds={SECONDS}",
+    ]
     environment = {**os.environ, "CLEARML_CONFIG_FILE": str(config)}
     try:
         result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
@@ -86,7 +94,3 @@ def _load(config: Path, clients: int) -> tuple[dict[str, Any], list[float]]:
         memory.join()
     figures: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     return figures, memory.samples
-
-
-def _memory_of_all(stack: Stack) -> dict[str, float]:
-    return {name: memory_mib(container["Id"]) for name, container in stack.project.containers().items()}

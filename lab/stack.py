@@ -18,10 +18,13 @@ from typing import Any
 
 import requests
 
-from lab.commands.shell import ROOT, LabError, alone, last_lines
+from lab.commands.shell import CACHE, ROOT, LabError, alone, last_lines
 
 REGISTRY_PREFIX = "127.0.0.1:15000/"
 KNOWN_CONFIG = Path(__file__).with_name("known-config.yml")
+# The official clients have other requirements than the tools of this repository, so they live in an environment of
+# their own, which the Makefile installs.
+CLIENTS_PYTHON = CACHE / "acceptance" / "bin" / "python"
 Pair = tuple[str, str]
 
 

@@ -6,10 +6,13 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
@@ -52,6 +55,15 @@ def wait_for(what: str, condition: Callable[[], bool], seconds: float, explain: 
         if time.monotonic() > deadline:
             raise LabError(f"{what} did not come within {seconds:.0f} s. {explain()}".strip())
         time.sleep(0.3)
+
+
+def exit_with(main: Callable[[], int]) -> NoReturn:
+    """Run a command to its end, or to a signal; either way, whatever it cleans up is cleaned up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,12 +11,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.commands.shell import CACHE, ROOT, LabError
-from lab.stack import running
+from lab.commands.shell import ROOT, LabError, exit_with
+from lab.stack import CLIENTS_PYTHON, running
 
 NAME = "clearml-acceptance"
-# The clients have other requirements than the tools of this repository, so they live in an environment of their own.
-PYTHON = CACHE / "acceptance" / "bin" / "python"
 # What any server can be asked, and what only a stack that may be broken can.
 ANY_SERVER, OWN_STACK = ROOT / "tests" / "acceptance", ROOT / "tests" / "lab"
 
@@ -56,16 +53,10 @@ def _test(config: Path, arguments: Sequence[str], *folders: Path, stack: Path | 
     if stack:
         environment["CLEARML_LAB_STACK"] = str(stack)
     named = [argument for argument in arguments if Path(argument.partition("::")[0]).exists()]
-    command = [str(PYTHON), "-m", "pytest", "-c", str(ANY_SERVER / "pytest.ini"), f"--rootdir={ROOT}", *arguments]
-    return subprocess.run(
-        [*command, *([] if named else map(str, folders))], cwd=ROOT, env=environment, check=False
-    ).returncode
+    command = [str(CLIENTS_PYTHON), "-m", "pytest", "-c", str(ANY_SERVER / "pytest.ini"), f"--rootdir={ROOT}"]
+    command += [*arguments, *([] if named else map(str, folders))]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":
-    # So that the stack is removed then too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    exit_with(main)

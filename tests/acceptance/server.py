@@ -11,8 +11,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from clearml.backend_api import Session
@@ -67,6 +69,21 @@ class Api:
         answer = self.answer(endpoint, version, **data)
         assert answer.status == 200, f"{endpoint}: {answer}"
         return answer.data
+
+    def project_id(self, name: str) -> str:
+        """Return the id of a project."""
+        found: str = self.call("projects.get_all", name=f"^{name}$", only_fields=["id"])["projects"][0]["id"]
+        return found
+
+    def raw_file(self, method: str, path: str) -> tuple[int, bytes]:
+        """Ask for a file by a path as it is, which `requests` would tidy up; return the status and the content."""
+        host = urlsplit(self.files)
+        connection = (HTTPSConnection if host.scheme == "https" else HTTPConnection)(host.netloc, timeout=60)
+        connection.request(method, f"{host.path}/{path}", headers=self.headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, content
 
     def file(self, url: str) -> requests.Response:
         """Ask for a file."""

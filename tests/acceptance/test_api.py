@@ -27,19 +27,13 @@ def many(api: Api, project: str) -> Iterator[str]:
     api.call("projects.delete", project=place, force=True, delete_contents=True)
 
 
-def project_id(api: Api, name: str) -> str:
-    """Return the id of a project."""
-    found: str = api.call("projects.get_all", name=f"^{name}$", only_fields=["id"])["projects"][0]["id"]
-    return found
-
-
 def test_pages_hold_every_task_once(many: str) -> None:
     ids = Task.query_tasks(project_name=many)
     assert len(ids) == len(set(ids)) == MANY
 
 
 def test_scrolls_hold_every_task_once(many: str, api: Api) -> None:
-    place, scroll, seen = project_id(api, many), None, list[str]()
+    place, scroll, seen = api.project_id(many), None, list[str]()
     while True:
         answer = api.call("tasks.get_all", project=[place], size=100, scroll_id=scroll, only_fields=["id"])
         scroll = answer["scroll_id"]
@@ -64,14 +58,14 @@ def test_scrolls_hold_every_task_once(many: str, api: Api) -> None:
     ],
 )
 def test_filters(many: str, api: Api, condition: dict[str, Any], count: int) -> None:
-    found = api.call("tasks.get_all", project=[project_id(api, many)], only_fields=["id"], page_size=500, **condition)
+    found = api.call("tasks.get_all", project=[api.project_id(many)], only_fields=["id"], page_size=500, **condition)
     assert len(found["tasks"]) == min(count, 500)
 
 
 def test_order_and_fields(many: str, api: Api) -> None:
     answer = api.call(
         "tasks.get_all_ex",
-        project=[project_id(api, many)],
+        project=[api.project_id(many)],
         order_by=["-name"],
         only_fields=["id", "name", "project.name", "user.name"],
         page_size=3,
@@ -82,7 +76,7 @@ def test_order_and_fields(many: str, api: Api) -> None:
 
 
 def test_statistics_of_a_project(many: str, api: Api) -> None:
-    (found,) = api.call("projects.get_all_ex", id=[project_id(api, many)], include_stats=True)["projects"]
+    (found,) = api.call("projects.get_all_ex", id=[api.project_id(many)], include_stats=True)["projects"]
     assert found["stats"]["active"]["status_count"]["created"] == MANY
 
 
@@ -200,7 +194,7 @@ def test_tasks_whose_status_changed_in_a_range_of_time(measured: dict[str, str],
 
 
 def test_the_metrics_of_a_project(measured: dict[str, str], api: Api, project: str) -> None:
-    place = project_id(api, f"{project}/measured")
+    place = api.project_id(f"{project}/measured")
     found = api.call("projects.get_unique_metric_variants", project=place)["metrics"]
     assert [(metric["metric"], metric["variant"]) for metric in found] == [("a metric", "a.variant")]
     (stats,) = api.call("projects.get_all_ex", id=[place], include_stats=True)["projects"]
@@ -209,7 +203,7 @@ def test_the_metrics_of_a_project(measured: dict[str, str], api: Api, project: s
 
 
 def test_sub_projects_are_below_their_parent(measured: dict[str, str], api: Api, project: str) -> None:
-    parent, child = (project_id(api, name) for name in (project, f"{project}/measured"))
+    parent, child = (api.project_id(name) for name in (project, f"{project}/measured"))
     found = api.call("projects.get_by_id", project=child)["project"]
     assert (found["parent"], found["basename"]) == (parent, "measured")
     assert api.answer("projects.delete", project=parent).status == 400

@@ -146,7 +146,7 @@ def test_triggers_see_what_happens_to_tasks_and_models(project: str, api: Api, t
             )
         wait_for("the good task", lambda: f"GOOD {good.id}" in printed(), 60)
 
-        parent = api.call("projects.get_all", name=f"^{place}$", only_fields=["id"])["projects"][0]["id"]
+        parent = api.project_id(place)
         model = api.call(
             "models.create", name="model", uri="https://nowhere.invalid/model", project=parent, ready=False
         )["id"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.commands.shell import LabError
+from lab.commands.shell import LabError, exit_with
 
 from .recording import RecordingError, read
 from .replay import Replay, Score, total
@@ -87,9 +86,4 @@ def _report(score: Score) -> Score:
 
 
 if __name__ == "__main__":
-    # So that the stack is removed then too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    exit_with(main)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from lab.stack import Stack
@@ -15,7 +16,7 @@ SECONDS = 180
 
 def kill(stack: Stack, service: str) -> None:
     """Kill a service's main process, as the kernel does when memory runs out; Docker starts it again."""
-    os.kill(_container(stack, service)["State"]["Pid"], signal.SIGKILL)
+    os.kill(_state(stack, service)["Pid"], signal.SIGKILL)
 
 
 def restart(stack: Stack, service: str) -> None:
@@ -23,22 +24,19 @@ def restart(stack: Stack, service: str) -> None:
     stack.project.compose("restart", service)
 
 
-def wait_until_well(stack: Stack, service: str, since: str) -> None:
-    """Wait until a service that was started after `since` is healthy."""
+def recover(stack: Stack, service: str, end: Callable[[Stack, str], None] = kill) -> None:
+    """End a service, and wait until it is started anew and healthy."""
+    before = _state(stack, service)["StartedAt"]
+    end(stack, service)
 
     def well() -> bool:
-        state = _container(stack, service)["State"]
+        state = _state(stack, service)
         health = state.get("Health", {}).get("Status", "healthy")
-        return bool(state["Running"] and health == "healthy" and state["StartedAt"] != since)
+        return bool(state["Running"] and health == "healthy" and state["StartedAt"] != before)
 
     wait_for(f"{service} is well again", well, SECONDS)
 
 
-def started(stack: Stack, service: str) -> str:
-    """Return when a service was started."""
-    when: str = _container(stack, service)["State"]["StartedAt"]
-    return when
-
-
-def _container(stack: Stack, service: str) -> dict[str, Any]:
-    return stack.project.containers()[service]
+def _state(stack: Stack, service: str) -> dict[str, Any]:
+    state: dict[str, Any] = stack.project.containers()[service]["State"]
+    return state

@@ -17,6 +17,7 @@ from tests.lab import outages
 
 SERVICES = ("clearml-mongo", "clearml-elastic", "clearml-redis", "clearml-server")
 LONG = pytest.mark.long
+PAGE = 500  # no larger one is given
 KILL, RESTART = outages.kill, outages.restart
 
 
@@ -73,15 +74,15 @@ def writing(api: Api, project: str) -> Iterator[Writer]:
 def test_what_was_acknowledged_is_there(
     stack: Stack, api: Api, project: str, service: str, end: Callable[[Stack, str], None]
 ) -> None:
-    place = api.call("projects.get_all", name=f"^{project}$")["projects"][0]["id"]
+    place = api.project_id(project)
     with writing(api, place) as writer:
-        since = outages.started(stack, service)
-        end(stack, service)
-        outages.wait_until_well(stack, service, since)
+        outages.recover(stack, service, end)
         before = len(writer.tasks)
         wait_for("the writer writes again", lambda: len(writer.tasks) > before + 3, 60)
-    found = api.call("tasks.get_all", id=writer.tasks, only_fields=["id"], page_size=500)["tasks"]
-    assert {task["id"] for task in found} == set(writer.tasks)
+    for start in range(0, len(writer.tasks), PAGE):
+        asked = writer.tasks[start : start + PAGE]
+        found = api.call("tasks.get_all", id=asked, only_fields=["id"], page_size=PAGE)["tasks"]
+        assert {task["id"] for task in found} == set(asked)
     for task in writer.tasks:
         answer = api.call("events.scalar_metrics_iter_raw", task=task, metric={"metric": "m"}, count_total=True)
         assert answer["total"] == 1, f"{task} lost its point"
@@ -122,9 +123,7 @@ def test_the_sdk_reports_on(
 
     def outage() -> None:
         wait_for("the script reports", begun.exists, 60)
-        since = outages.started(stack, service)
-        end(stack, service)
-        outages.wait_until_well(stack, service, since)
+        outages.recover(stack, service, end)
         ended.touch()
 
     breaker = threading.Thread(target=outage)

@@ -21,9 +21,7 @@ def services_conf(stack: Stack) -> Iterator[Reconfigure]:
     path = stack.config / "services.conf"
 
     def restart() -> None:
-        since = outages.started(stack, "clearml-server")
-        outages.kill(stack, "clearml-server")
-        outages.wait_until_well(stack, "clearml-server", since)
+        outages.recover(stack, "clearml-server")
 
     def reconfigure(content: dict[str, object]) -> None:
         write_config(path, content)
@@ -35,7 +33,7 @@ def services_conf(stack: Stack) -> Iterator[Reconfigure]:
 
 
 def test_the_watchdog_stops_silent_tasks_alone(api: Api, project: str, services_conf: Reconfigure) -> None:
-    place = api.call("projects.get_all", name=f"^{project}$")["projects"][0]["id"]
+    place = api.project_id(project)
     services_conf({"tasks": {"non_responsive_tasks_watchdog": {"threshold_sec": 6, "watch_interval_sec": 1}}})
     names = ("silent", "alive", "draft")
     silent, alive, draft = (api.call("tasks.create", name=name, type="testing", project=place)["id"] for name in names)
@@ -62,7 +60,7 @@ def stored(api: Api, name: str) -> str:
 
 def test_only_files_below_the_configured_addresses_are_deleted(api: Api, project: str) -> None:
     """A file that is stored under an address which is none of url_prefixes stays, though it is the same server."""
-    place = api.call("projects.get_all", name=f"^{project}$")["projects"][0]["id"]
+    place = api.project_id(project)
     ours, theirs = stored(api, f"{project}/ours.bin"), stored(api, f"{project}/theirs.bin")
     elsewhere = theirs.replace("127.0.0.1", "localhost")
     for name, url in (("theirs", elsewhere), ("ours", ours)):

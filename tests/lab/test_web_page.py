@@ -114,10 +114,10 @@ def project(api: Api) -> Iterator[str]:
 def content(api: Api, project: str) -> Iterator[Content]:
     """One of everything that the page shows, made through the API."""
     unique = uuid.uuid4().hex[:8]
-    (found,) = api.call("projects.get_all", name=f"^{project}$")["projects"]
+    place = api.project_id(project)
     # A name that would be a script, and that is longer than a phone is wide.
     task = f"<script>alert(1)</script>{'long' * 15}{unique}"
-    details: dict[str, Any] = {"type": "training", "project": found["id"]}
+    details: dict[str, Any] = {"type": "training", "project": place}
     parameters = {"General": {"rate": {"section": "General", "name": "rate", "value": "0.125", "type": "float"}}}
     task_id = api.call("tasks.create", name=task, tags=[f"tag-{unique}"], hyperparams=parameters, **details)["id"]
     api.call("tasks.started", task=task_id)
@@ -148,7 +148,7 @@ def content(api: Api, project: str) -> Iterator[Content]:
         "framework": "PyTorch",
         "ready": False,
     }
-    api.call("models.create", task=task_id, project=found["id"], **model)
+    api.call("models.create", task=task_id, project=place, **model)
     queue, worker, waiting = f"queue-{unique}", f"worker-{unique}:0", f"waiting-{unique}"
     queue_id = api.call("queues.create", name=queue)["id"]
     try:
