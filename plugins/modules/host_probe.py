@@ -106,6 +106,12 @@ avx:
   description: Whether the processor has AVX, which MongoDB needs on x86_64. On other types always V(true).
   returned: always
   type: bool
+gpus:
+  description: GPUs that NVIDIA's driver has found, by their place on the bus.
+  returned: always
+  type: list
+  elements: str
+  sample: ["0000:65:00.0"]
 cores:
   description: Processor cores that a program on this host may use.
   returned: always
@@ -192,6 +198,12 @@ def has_avx(arch: str, cpuinfo: str) -> bool:
     if arch != "x86_64":
         return True
     return any("avx" in line.split() for line in cpuinfo.splitlines() if line.startswith("flags"))
+
+
+def gpus() -> list[str]:
+    """Return the GPUs that NVIDIA's driver has found, by their place on the bus."""
+    folder = PROC / "driver" / "nvidia" / "gpus"
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
 
 def memory_mib() -> int:
@@ -428,6 +440,7 @@ def probe(
     return {
         "arch": arch,
         "avx": has_avx(arch, read(PROC / "cpuinfo")),
+        "gpus": gpus(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_mib": memory_mib(),
         "os": os_release(read(OS_RELEASE)),

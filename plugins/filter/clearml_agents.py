@@ -1,0 +1,84 @@
+"""Filters for the instances of the role clearml_agent: what is wrong with them, and what becomes of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+VARIABLE = "clearml_agent_instances"
+
+
+def agent_problems(instances: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each thing that is wrong with instances whose types and forms are right."""
+    problems = [*_repeated("the name", [instance.get("name") for instance in instances])]
+    problems += _repeated("the worker", [instance["worker"] for instance in instances if instance.get("worker")])
+    for number, instance in enumerate(instances):
+        where = f"{VARIABLE}[{number}] ({instance.get('name')})"
+        queues = instance.get("queues")
+        if queues is not None and not queues:
+            problems.append(f"{where} has no queues: it must have one at least.")
+        for queue, count in Counter(queues or []).items():
+            if count > 1:
+                problems.append(f"{where} has the queue {queue} {count} times: once is enough.")
+    return problems
+
+
+def _repeated(what: str, values: Sequence[object]) -> Iterator[str]:
+    for value, count in Counter(values).items():
+        if value is not None and count > 1:
+            yield f"{VARIABLE} has {what} {value} {count} times: each must have its own."
+
+
+def agent_config(
+    instance: Mapping[str, Any], common: Mapping[str, Any], host: str, folder: str, container_options: Sequence[str]
+) -> dict[str, Any]:
+    """Return the content of an instance's clearml.conf: what all instances of a host share, and what is its own.
+
+    ``host`` is what the id of a worker begins with that has no other, ``folder`` where each instance has a place of its
+    own, and ``container_options`` what every container of an instance in Docker mode is started with.
+    """
+    worker, folder = instance.get("worker") or f"{host}:{instance['name']}", f"{folder}/{instance['name']}"
+    agent = {
+        **common["agent"],
+        "worker_id": worker,
+        "worker_name": worker.partition(":")[0],
+        "venvs_dir": f"{folder}/venvs",
+        "docker_apt_cache": f"{folder}/apt-cache",
+    }
+    if instance.get("docker"):
+        # A container is no child of the agent, so the limits of the agent's unit do not hold for it.
+        limits = [f"--memory={instance['memory']}"] if instance.get("memory") else []
+        limits += [f"--cpus={instance['cpus']}"] if instance.get("cpus") else []
+        agent["default_docker"] = {
+            "image": instance["docker"]["image"],
+            "arguments": list(instance["docker"].get("arguments", [])),
+            # The official ones prefer other images, by the Python that a task was written with.
+            "match_rules": [],
+        }
+        agent["extra_docker_arguments"] = [*container_options, *limits, *agent.get("extra_docker_arguments", [])]
+    return {**common, "agent": agent}
+
+
+def agent_unit(instance: Mapping[str, Any], venv: str, program: str) -> str:
+    """Return what systemd reads of an instance beside the template of all."""
+    command = [f"{venv}/bin/python", program, "daemon", "--foreground"]
+    # Without one of the two it would take every GPU that it finds.
+    command += ["--gpus", str(instance["gpus"])] if instance.get("gpus") not in (None, "") else ["--cpu-only"]
+    command += ["--queue", *(f'"{queue}"' for queue in instance["queues"])]
+    if instance.get("docker"):
+        command.append("--docker")
+    lines = ["# Written by Ansible.", "[Service]", f"ExecStart={' '.join(command)}"]
+    lines += [f"Environment=CLEARML_BOOTSTRAP_UV_EXEC={venv}/bin/uv"]
+    if not instance.get("docker"):
+        lines += [f"MemoryMax={str(instance['memory']).upper()}"] if instance.get("memory") else []
+        lines += [f"CPUQuota={round(float(instance['cpus']) * 100)}%"] if instance.get("cpus") else []
+    return "\n".join([*lines, ""])
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return them by name."""
+        return {"agent_problems": agent_problems, "agent_config": agent_config, "agent_unit": agent_unit}
