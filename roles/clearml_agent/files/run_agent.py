@@ -116,7 +116,7 @@ def main() -> int:
     """Return the exit code of the official agent."""
     if list(inspect.signature(getattr(Worker, QUESTION, lambda: None)).parameters) != PARAMETERS:
         print(
-            f"clearml-agent {__version__} has no Worker.{QUESTION}({', '.join(PARAMETERS)}), so it could not be drained: "
+            f"clearml-agent {__version__} has no Worker.{QUESTION}({', '.join(PARAMETERS)}), so it cannot be drained: "
             "set clearml_agent_requirements to a list with a release that has it, such as 3.0.3.",
             file=sys.stderr,
         )
