@@ -98,6 +98,7 @@ def check_for(path: PurePosixPath, root: PurePosixPath) -> Callable[[str], bool]
         "services.conf": is_whole_hocon,
         "credentials.json": lambda text: bool(json.loads(text)),
         "service_accounts.json": lambda text: bool(json.loads(text)),
+        "addresses.json": lambda text: bool(json.loads(text)),
     }.get(path.name)
 
 

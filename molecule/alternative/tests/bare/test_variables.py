@@ -15,6 +15,7 @@ AS_BY_DEFAULT = {
     "docker_compose": "the platform needs Compose",
     "clearml_access_removed_accounts": "tests/changed removes one",
     "clearml_access_server": "for roles of other hosts: tests/changed",
+    "host_runs_databases": "the server's do",
 }
 
 
@@ -27,5 +28,7 @@ def test_every_variable_is_another_than_by_default(variables: Variables) -> None
         except AnsibleError:
             return None  # it can be rendered in a run alone
 
-    same = {name for name in defaults if value(variables, name) == value(defaults, name)}
+    # Agents have a scenario of their own.
+    names = {name for name in defaults if not name.startswith("clearml_agent_")}
+    same = {name for name in names if value(variables, name) == value(defaults, name)}
     assert same == AS_BY_DEFAULT.keys()

@@ -28,6 +28,7 @@ OWNERS = {
     "client/clearml.conf": (0, 0, 0o600),
     "client/credentials.json": (0, 0, 0o600),
     "client/service_accounts.json": (0, 0, 0o600),
+    "client/addresses.json": (0, 0, 0o600),
 }
 
 
