@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lab.stack import Stack
 
-from tests.acceptance.conftest import api, project  # noqa: F401 (fixtures)
+from tests.acceptance.conftest import agent, api, project, queue  # noqa: F401 (fixtures)
 
 VARIABLE = "CLEARML_LAB_STACK"
 
