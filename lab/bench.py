@@ -3,8 +3,8 @@
 
 A test host of its own, `clearml-bench`, is deployed once, so that Docker and the images are there. Then, in turn and
 from empty data each time, the stack is started with plain `docker compose up -d --wait` and with playbooks/deploy.yml.
-After that, SDK clients load a stack on this machine's own engine. With --demo, `make demo` is timed too: cold (the
-lab's images removed first) and warm.
+After that, SDK clients load a stack on this machine's own engine, and agents.yml runs over 2 and over 20 hosts. With
+--demo, `make demo` is timed too: cold (the lab's images removed first) and warm.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ import argparse
 import json
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from lab.bench_agents import bench_agents
 from lab.bench_load import bench_load
-from lab.commands.shell import ROOT
+from lab.measure import LAB, call, changed, say, timed
 
-LAB = [sys.executable, str(ROOT / "lab" / "lab.py")]
 HOST = "clearml-bench"
 PROJECT = "/opt/clearml/compose"
 WIPE = f"""
@@ -35,38 +33,9 @@ done
 """
 
 
-def say(text: str) -> None:
-    """Progress goes to standard error, so that --json stays clean."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def call(*command: str, check: bool = True) -> str:
-    """Run a command and return its output; show it only when it failed."""
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if check and result.returncode:
-        say(result.stdout[-4000:] + result.stderr[-4000:])
-        raise SystemExit(f"bench: {' '.join(command[:3])} ... failed with exit code {result.returncode}")
-    return result.stdout
-
-
-def timed(*command: str) -> tuple[float, str]:
-    """Seconds that a command took, and its output."""
-    start = time.monotonic()
-    output = call(*command)
-    return time.monotonic() - start, output
-
-
 def on_host(script: str) -> list[str]:
     """The command that runs a script on the bench host."""
     return ["docker", "exec", HOST, "bash", "-c", script]
-
-
-def changed(recap: str) -> int:
-    """Number of changed tasks in Ansible's PLAY RECAP."""
-    found = re.search(r"changed=(\d+)", recap[recap.rindex("PLAY RECAP") :])
-    if found is None:
-        raise SystemExit("bench: the output of ansible-playbook has no PLAY RECAP")
-    return int(found.group(1))
 
 
 def memory_mib() -> dict[str, float]:
@@ -140,14 +109,16 @@ def main() -> None:
     parser.add_argument(
         "--demo", action="store_true", help="also time `make demo`, which removes the demo host and the lab's images"
     )
-    parser.add_argument("--only", choices=["deploy", "load"], help="one of the two measurements")
+    parser.add_argument("--only", choices=["deploy", "load", "agents"], help="one of the three measurements")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     result: dict[str, object] = {}
-    if arguments.only != "load":
+    if arguments.only in (None, "deploy"):
         result |= bench_deploy(arguments.rounds)
-    if arguments.only != "deploy":
-        result |= bench_load(say)
+    if arguments.only in (None, "load"):
+        result |= bench_load()
+    if arguments.only in (None, "agents"):
+        result |= bench_agents(arguments.rounds)
     if arguments.demo:
         result |= bench_demo()
     if arguments.json:

@@ -8,11 +8,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lab.commands.shell import ROOT
+from lab.measure import say
 from lab.stack import CLIENTS_PYTHON, docker, running
 
 NAME = "clearml-bench-load"
@@ -43,7 +43,7 @@ def memory_mib(container: str) -> float:
     return round(sum(int(line.split()[1]) for line in lines) / 1024, 1)
 
 
-def bench_load(say: Callable[[str], None]) -> dict[str, object]:
+def bench_load() -> dict[str, object]:
     """Start a stack, load it, and return the figures."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "clearml.conf"
