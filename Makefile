@@ -13,7 +13,7 @@ CLIENTS := .cache/acceptance
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 ARGS ?=
-SCENARIO ?= default alternative debian12
+SCENARIO ?= default alternative debian12 agents
 IMAGES ?= auto
 CONFIG ?=
 
@@ -83,7 +83,7 @@ mutants: $(VENV)/.ready ## put faults in one by one, and show which test catches
 	@python3 lab/lab.py images
 	@python3 -m tests.mutants $(ARGS)
 
-molecule: $(VENV)/.ready ## Molecule scenarios (SCENARIO=name for one)
+molecule: $(VENV)/.ready $(CLIENTS)/.ready ## Molecule scenarios (SCENARIO=name for one)
 	@python3 lab/lab.py engine
 	@for scenario in $(SCENARIO); do molecule test --scenario-name "$$scenario"; done
 
