@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import testinfra.host
-from conftest import HOME, HOST_12, HOST_13, Fleet, shown, wait_for
 
+from helpers.fleet import HOME, HOST_12, HOST_13, Fleet, shown, wait_for
 from helpers.playbooks import runs
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 
 import testinfra.host
-from conftest import HOST_13, SERVER, Fleet, let_end, shown, wait_for
 
+from helpers.fleet import HOST_13, SERVER, Fleet, let_end, shown, wait_for
 from helpers.variables import Variables
 
 QUEUES = ("default", "urgent", "small", "services")

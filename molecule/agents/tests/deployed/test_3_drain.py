@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import testinfra.host
-from conftest import HOST_12, HOST_13, Fleet, let_end, shown, wait_for
 
+from helpers.fleet import HOST_12, HOST_13, Fleet, let_end, shown, wait_for
 from helpers.playbooks import runs
 
 Command = Callable[..., list[str]]
