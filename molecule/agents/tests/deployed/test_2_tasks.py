@@ -35,14 +35,14 @@ def test_a_killed_process_fails_the_task_and_a_killed_agent_comes_back(
     fleet: Fleet, host_12: testinfra.host.Host, host_13: testinfra.host.Host
 ) -> None:
     killed, orphaned = fleet.started("default"), fleet.started("services")
-    host_12.check_output("pkill -KILL -f waits.py")
+    host_12.check_output("pkill -KILL -f '[w]aits.py'")
     before = shown(host_13, "services", "MainPID")
     host_13.check_output(f"kill -KILL {before}")
     found = fleet.ended(killed)
     assert (found["status"], found["status_reason"]) == ("failed", "worker execution exit code -9")
     found = fleet.ended(orphaned)
     assert (found["status"], found["status_reason"]) == ("failed", "worker died")
-    assert host_13.run("pgrep -f waits.py").rc == 1
+    assert host_13.run("pgrep -f [w]aits.py").rc == 1
     wait_for("the service is back", lambda: shown(host_13, "services", "ActiveState") == "active", 60)
     assert shown(host_13, "services", "MainPID") != before
 
