@@ -62,6 +62,16 @@ def given_secrets(variables: Variables) -> dict[str, str]:
     return given
 
 
+def agent_secrets(variables: Variables) -> dict[str, str]:
+    """What the inventory gives agents and their tasks to keep secret."""
+    given = {"the git token": variables["clearml_agent_git_token"]}
+    for number, entry in enumerate(variables["clearml_agent_s3_credentials"]):
+        given |= {f"{kind} of storage {number}": entry[kind] for kind in ("key", "secret")}
+    return given | {
+        name: value for name, value in variables["clearml_agent_environment"].items() if name.endswith("_PASSWORD")
+    }
+
+
 def held_by(text: str, secrets: Secrets) -> list[str]:
     """The names of the secrets that a text holds, as they are or as JSON writes them."""
     return [name for name, value in secrets.items() if value in text or json.dumps(value)[1:-1] in text]
@@ -80,10 +90,10 @@ class Watched:
 
 
 @contextmanager
-def watched_processes(host: str | None) -> Iterator[Watched]:
-    """Look at the processes of a host, or of this machine, while the block runs."""
+def watched_processes(host: str | None, user: str = "root") -> Iterator[Watched]:
+    """Look at the processes of a host, or of this machine, while the block runs: at what a user may see of them."""
     watched = Watched()
-    with python_meanwhile(host, WATCH, None) as printed:
+    with python_meanwhile(host, WATCH, None, user) as printed:
         yield watched
     watched.looks, watched.shown = printed["looks"], printed["shown"]
 

@@ -33,9 +33,9 @@ def run_python(host: str | None, script: str, data: Any, user: str = "root") -> 
 
 
 @contextmanager
-def python_meanwhile(host: str | None, script: str, data: Any) -> Iterator[dict[str, Any]]:
+def python_meanwhile(host: str | None, script: str, data: Any, user: str = "root") -> Iterator[dict[str, Any]]:
     """Run a script while the block runs. It ends with its standard input; what it printed is in the dictionary then."""
-    process = subprocess.Popen(command(host, script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command(host, script, user), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
     process.stdin.write(json.dumps(data) + "\n")
     process.stdin.flush()

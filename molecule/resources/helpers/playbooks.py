@@ -8,6 +8,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from helpers.expected import ROOT
 
@@ -61,6 +62,15 @@ def deploy(*arguments: str) -> Run:
     result = ansible_playbook("playbooks/deploy.yml", "--diff", "-vvv", *arguments)
     assert result.returncode == 0, result.stdout[-5000:]
     return runs("deploy.yml")[-1]
+
+
+def edited(host: str, **variables: Any) -> str:
+    """Edit the inventory: a host's variables, over those that it has; return the argument for further runs."""
+    folder = EPHEMERAL / "edited"
+    (folder / "host_vars").mkdir(parents=True, exist_ok=True)
+    (folder / "hosts.yml").write_text("all: {}\n")
+    (folder / "host_vars" / f"{host}.yml").write_text(json.dumps(variables))
+    return f"--inventory={folder}"
 
 
 def killed(playbook: str, task: int, delay: float, *arguments: str) -> str:

@@ -14,6 +14,6 @@ def test_the_check_announced_changes_and_made_none(name: str) -> None:
     checks = [run for run in runs("converge.yml") if run.check]
     assert checks, "run `molecule check` first"
     assert not checks[-1].failed
-    assert f"{name}: Write what agents and systemd read" in checks[-1].changed
+    assert f"{name}: clearml_agent : Write what agents and systemd read" in checks[-1].changed
     difference = changes(testinfra.get_host(f"docker://{name}"))
     assert not difference, "\n".join(difference[:50])

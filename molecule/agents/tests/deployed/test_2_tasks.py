@@ -1,65 +1,79 @@
-"""Tasks run, and none is lost: whatever dies under them ends them, or lets them go on."""
+"""Tasks run with all that they need, and nobody sees a secret meanwhile."""
 
 from __future__ import annotations
 
-import subprocess
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
 
+import pytest
 import testinfra.host
 
-from helpers.fleet import HOST_13, SERVER, Fleet, let_end, shown, wait_for
-from helpers.variables import Variables
+from helpers.exposure import Watched, held_by, watched_processes
+from helpers.fleet import HOME, HOST_12, HOST_13, SERVER, Fleet
 
-QUEUES = ("default", "urgent", "small", "services")
-
-
-def test_a_task_from_a_private_repository_runs_on_each_queue(fleet: Fleet) -> None:
-    tasks = {queue: fleet.enqueue(queue, "reports.py", "clearml") for queue in QUEUES}
-    for queue, task in tasks.items():
-        found = fleet.ended(task)
-        assert found["status"] == "completed", f"{queue}: {fleet.console(task)[-3000:]}"
-        assert [artifact["key"] for artifact in found["execution"]["artifacts"]] == ["out"]
-        (metric,) = (
-            metric for metric in found["last_metrics"].values() for metric in metric.values() if metric["metric"] == "n"
-        )
-        assert metric["value"] == 7
+INSTANCES = {"default": "default", "urgent": "small", "small": "small", "services": "services"}
+PACKAGES = ["clearml==2.1.12", f"git+https://{SERVER}/package"]
 
 
-def test_its_console_shows_no_secret(fleet: Fleet, variables: Variables) -> None:
-    task = fleet.call("tasks.get_all", status=["completed"], only_fields=["id"])["tasks"][0]["id"]
-    console = fleet.console(task)
-    assert "agent.package_manager.type = pip" in console, "the agent did not print its configuration"
-    assert "Marker" not in console
+@dataclass(frozen=True)
+class Work:
+    """A task on each queue, and what lists of processes showed meanwhile."""
+
+    tasks: dict[str, str]
+    watched: list[Watched]
 
 
-def test_a_killed_process_fails_the_task_and_a_killed_agent_comes_back(
-    fleet: Fleet, host_12: testinfra.host.Host, host_13: testinfra.host.Host
+@pytest.fixture(scope="module")
+def work(fleet: Fleet) -> Work:
+    """Let all queues work at the same time."""
+    # As somebody who has no rights there.
+    with watched_processes(HOST_12, "nobody") as on_12, watched_processes(HOST_13, "nobody") as on_13:
+        tasks = {queue: fleet.enqueue(queue, "reports.py", PACKAGES) for queue in INSTANCES}
+        for task in tasks.values():
+            fleet.ended(task)
+    return Work(tasks, [on_12, on_13])
+
+
+@pytest.mark.parametrize("queue", INSTANCES)
+def test_a_task_from_a_private_repository_runs_on_each_queue(
+    fleet: Fleet, host_12: testinfra.host.Host, host_13: testinfra.host.Host, work: Work, queue: str
 ) -> None:
-    killed, orphaned = fleet.started("default"), fleet.started("services")
-    host_12.check_output("pkill -KILL -f '[w]aits.py'")
-    before = shown(host_13, "services", "MainPID")
-    host_13.check_output(f"kill -KILL {before}")
-    found = fleet.ended(killed)
-    assert (found["status"], found["status_reason"]) == ("failed", "worker execution exit code -9")
-    found = fleet.ended(orphaned)
-    assert (found["status"], found["status_reason"]) == ("failed", "worker died")
-    assert host_13.run("pgrep -f [w]aits.py").rc == 1
-    wait_for("the service is back", lambda: shown(host_13, "services", "ActiveState") == "active", 60)
-    assert shown(host_13, "services", "MainPID") != before
+    found = fleet.task(work.tasks[queue])
+    assert found["status"] == "completed", fleet.console(work.tasks[queue])[-3000:]
+    metrics = {metric["metric"]: metric["value"] for kind in found["last_metrics"].values() for metric in kind.values()}
+    assert metrics["n"] == 7
+    (artifact,) = found["execution"]["artifacts"]
+    path = urlsplit(artifact["uri"]).path.removeprefix("/")
+    seen: dict[str, Any] = json.loads(fleet.platform.download(path, fleet.token).body)
+    host, instance = host_13 if queue == "services" else host_12, INSTANCES[queue]
+    assert seen.pop("environment").startswith(f"{HOME}/instances/{instance}/venvs/")
+    assert seen == {
+        "clearml": "2.1.12",
+        "packaged": "from a private repository",
+        "user": host.user("clearml-agent").uid,
+        "site": 'a "site" of $HOME # 1',
+        "gpus": "",
+    }
 
 
-def test_a_restart_of_the_server_and_of_a_host(
-    fleet: Fleet, host_12: testinfra.host.Host, host_13: testinfra.host.Host
-) -> None:
-    goes_on, dies = fleet.started("default"), fleet.started("services")
-    before = shown(host_12, "default", "MainPID")
-    testinfra.get_host(f"docker://{SERVER}").check_output("docker restart clearml-server")
-    subprocess.run(["docker", "restart", "--time", "60", HOST_13], check=True, capture_output=True)
-    wait_for("the server answers", lambda: fleet.workers(), 180)
-    let_end(host_12, goes_on)
-    assert fleet.ended(goes_on)["status"] == "completed"
-    assert shown(host_12, "default", "MainPID") == before
-    assert fleet.ended(dies)["status"] in ("stopped", "failed")
-    wait_for("the worker is back", lambda: f"{HOST_13}:services" in fleet.workers(), 120)
-    after = fleet.started("services")
-    let_end(host_13, after)
-    assert fleet.ended(after)["status"] == "completed"
+def test_the_repository_is_private(host_12: testinfra.host.Host) -> None:
+    """Otherwise the tasks would prove nothing about the token."""
+    asked = host_12.run("runuser -u nobody -- git -c credential.helper= ls-remote https://%s/code </dev/null", SERVER)
+    assert asked.rc != 0
+    assert "could not read Username" in asked.stderr
+
+
+def test_no_secret_is_in_the_console_of_a_task(fleet: Fleet, work: Work, secrets: dict[str, str]) -> None:
+    for task in work.tasks.values():
+        console = fleet.console(task)
+        assert "agent.package_manager.type = pip" in console, "the agent did not print its configuration"
+        assert held_by(console, secrets) == []
+
+
+def test_no_secret_is_in_lists_of_processes(work: Work, secrets: dict[str, str]) -> None:
+    for watched in work.watched:
+        assert watched.looks > 50, "the watcher did not look often enough to prove anything"
+        assert any("reports.py" in shown for shown in watched.shown)
+        assert watched.holding(secrets) == []
