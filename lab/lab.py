@@ -22,13 +22,15 @@ from lab.commands.shell import ROOT, LabError, alone
 def prepare_images(wanted: list[str], only: str | None) -> None:
     """Build what is not built yet, start the registry, and put the stand-ins there; or build one image only."""
     start = time.monotonic()
-    stand_ins = [] if only else [image for release in wanted for image in images.stand_ins(release)]
-    others = [images.ALONE[only]] if only else [*images.HOSTS.values(), images.REGISTRY, images.COMPOSE]
+    stand_ins = [image for release in wanted for image in images.stand_ins(release)]
+    others = [*images.HOSTS.values(), images.REGISTRY, images.COMPOSE]
+    chosen = [images.ALONE[only]] if only else [*stand_ins, *others]
     with alone("images"):
-        replaced = images.build_all([*stand_ins, *others])
-        if not only:
+        replaced = images.build_all(chosen)
+        pushed = [image for image in chosen if image.stands_for]
+        if pushed:
             registry.start()
-            registry.push_all(stand_ins)
+            registry.push_all(pushed)
         images.forget(replaced)
     print(f"The lab's images are ready ({time.monotonic() - start:.0f} s).")
 
@@ -44,7 +46,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     default = releases.default()
     known = f"one of {', '.join(releases.names())}, or all; repeatable (default: {default})"
     verb.add_argument("--release", action="append", help=known)
-    only = "only the test host, which official images run on as well, or only the browser, which is built on demand"
+    only = "only the test host, which official images run on as well, or what is built on demand: the browser, or Python"
     verb.add_argument("--only", choices=sorted(images.ALONE), help=only)
     verb.set_defaults(default_release=default)
 

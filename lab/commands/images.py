@@ -69,8 +69,12 @@ HOSTS = {
     "debian13": Image("host", "debian13", "debian13", {"LATER": "docker.io docker-cli docker-compose"}),
     "debian12": Image("host", "debian12", "debian12", {"LATER": "docker.io"}),
 }
-# What can be built without the rest. The browser, for tests of the web page, is built in no other way.
-ALONE = {"host": HOSTS["debian13"], "browser": Image("browser", "debian13")}
+# What can be built without the rest. Browser and Python, which few tests need, are built in no other way.
+ALONE = {
+    "host": HOSTS["debian13"],
+    "browser": Image("browser", "debian13"),
+    "python": Image("python", "3.13", stands_for="python:3.13"),  # the Python of Debian 13
+}
 
 
 def stand_ins(release: str) -> list[Image]:

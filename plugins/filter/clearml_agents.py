@@ -35,17 +35,27 @@ def agent_config(
 ) -> dict[str, Any]:
     """Return the content of an instance's clearml.conf: what all instances of a host share, and what is its own.
 
-    ``host`` is what the id of a worker begins with that has no other, ``folder`` where each instance has a place of its
-    own, and ``container_options`` what every container of an instance in Docker mode is started with.
+    ``host`` is what the id of a worker begins with that has no other, ``folder`` where tasks' files are, and
+    ``container_options`` what every container of an instance in Docker mode is started with.
     """
-    worker, folder = instance.get("worker") or f"{host}:{instance['name']}", f"{folder}/{instance['name']}"
+    worker, own = _worker(instance, host), f"{folder}/instances/{instance['name']}"
+    # Shared by the instances of a host, which lock them against each other. Tasks in containers are root and leave files
+    # that are root's, so they have others.
+    cache = f"{folder}/docker-cache" if instance.get("docker") else f"{folder}/cache"
+    agent = common["agent"]
     agent = {
-        **common["agent"],
+        **agent,
         "worker_id": worker,
         "worker_name": worker.partition(":")[0],
-        "venvs_dir": f"{folder}/venvs",
-        "docker_apt_cache": f"{folder}/apt-cache",
+        "venvs_dir": f"{own}/venvs",
+        "venvs_cache": {**agent["venvs_cache"], "path": f"{cache}/venvs"},
+        "vcs_cache": {"enabled": True, "path": f"{cache}/vcs"},
+        "pip_download_cache": {"enabled": True, "path": f"{cache}/pip-download"},
+        "docker_pip_cache": f"{cache}/pip",
+        "docker_apt_cache": f"{own}/apt-cache",
     }
+    storage = common["sdk"]["storage"]
+    storage = {**storage, "cache": {**storage["cache"], "default_base_dir": f"{cache}/storage"}}
     if instance.get("docker"):
         # A container is no child of the agent, so the limits of the agent's unit do not hold for it.
         limits = [f"--memory={instance['memory']}"] if instance.get("memory") else []
@@ -56,24 +66,40 @@ def agent_config(
             # The official ones prefer other images, by the Python that a task was written with.
             "match_rules": [],
         }
-        agent["extra_docker_arguments"] = [*container_options, *limits, *agent.get("extra_docker_arguments", [])]
-    return {**common, "agent": agent}
+        agent["extra_docker_arguments"] = [*container_options, *limits]
+        # Otherwise every container installs these from the distribution's mirror before its task begins.
+        agent["docker_install_opencv_libs"] = False
+        agent["disable_ssh_mount"] = not agent.get("force_git_ssh_protocol", False)
+    return {**common, "agent": agent, "sdk": {**common["sdk"], "storage": storage}}
 
 
-def agent_unit(instance: Mapping[str, Any], venv: str, program: str) -> str:
+def agent_unit(instance: Mapping[str, Any], venv: str, program: str, host: str) -> str:
     """Return what systemd reads of an instance beside the template of all."""
     command = [f"{venv}/bin/python", program, "daemon", "--foreground"]
     # Without one of the two it would take every GPU that it finds.
     command += ["--gpus", str(instance["gpus"])] if instance.get("gpus") not in (None, "") else ["--cpu-only"]
     command += ["--queue", *(f'"{queue}"' for queue in instance["queues"])]
     if instance.get("docker"):
-        command.append("--docker")
+        # In the container is the agent of the same release, not the newest one.
+        command += ["--docker", "--force-current-version"]
     lines = ["# Written by Ansible.", "[Service]", f"ExecStart={' '.join(command)}"]
     lines += [f"Environment=CLEARML_BOOTSTRAP_UV_EXEC={venv}/bin/uv"]
-    if not instance.get("docker"):
+    if instance.get("docker"):
+        lines += ["# The agent alone may use Docker: its user may not, and nor may the tasks of other instances."]
+        lines += ["SupplementaryGroups=docker"]
+        lines += ["# A container is no child of the agent, and outlives one that is killed."]
+        mine = f"label=clearml-worker-id={_worker(instance, host)}"
+        lines += [
+            f"ExecStopPost=-/bin/sh -c 'docker ps --all --quiet --filter {mine} | xargs --no-run-if-empty docker rm --force'"
+        ]
+    else:
         lines += [f"MemoryMax={str(instance['memory']).upper()}"] if instance.get("memory") else []
         lines += [f"CPUQuota={round(float(instance['cpus']) * 100)}%"] if instance.get("cpus") else []
     return "\n".join([*lines, ""])
+
+
+def _worker(instance: Mapping[str, Any], host: str) -> str:
+    return str(instance.get("worker") or f"{host}:{instance['name']}")
 
 
 class FilterModule:

@@ -28,7 +28,6 @@ import clearml_agent.__main__ as official
 from clearml_agent.backend_api.services import tasks
 from clearml_agent.commands import Worker
 from clearml_agent.external.pyhocon import ConfigFactory
-from clearml_agent.helper.process import shutdown_docker_process
 from clearml_agent.version import __version__
 
 # What the loop of the official agent asks before it takes a task. Of a release that asks something else nobody knows
@@ -83,8 +82,6 @@ class Service(Worker):  # type: ignore[misc]
         for task in self.running_tasks():
             if task.last_worker != self.worker_id:
                 continue
-            # A container outlives the agent that started it.
-            shutdown_docker_process(docker_cmd_contains=f"--id {task.id}'\"")
             print(f"Task {task.id} was left running by an agent that died: it is marked as failed.", flush=True)
             self._session.send_api(
                 tasks.FailedRequest(
