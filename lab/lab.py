@@ -46,7 +46,9 @@ def parse(words: list[str]) -> argparse.Namespace:
     default = releases.default()
     known = f"one of {', '.join(releases.names())}, or all; repeatable (default: {default})"
     verb.add_argument("--release", action="append", help=known)
-    only = "only the test host, which official images run on as well, or what is built on demand: the browser, or Python"
+    only = (
+        "only the test host, which official images run on as well, or what is built on demand: the browser, or Python"
+    )
     verb.add_argument("--only", choices=sorted(images.ALONE), help=only)
     verb.set_defaults(default_release=default)
 

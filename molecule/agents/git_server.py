@@ -34,6 +34,7 @@ class GitServer(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != self.authorization:
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.send_header("Content-Length", "0")
             self.end_headers()
             return
         path, _, query = self.path.partition("?")
@@ -59,6 +60,8 @@ class GitServer(BaseHTTPRequestHandler):
         self.send_response(int(headers.get("Status", "200").split()[0]))
         for name, value in headers.items():
             self.send_header(name, value)
+        # Without it content would end with the connection, which Python closes before TLS is.
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 

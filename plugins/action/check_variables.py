@@ -224,7 +224,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             shared_prefix=arguments["shared_prefix"],
         )
         forms = {
-            name: Form(re.compile(form["form"]), form["wanted"])
+            name: Form(re.compile(re.sub(r"\$$", r"\\Z", form["form"])), form["wanted"])  # $ lets a line feed follow
             for form in arguments["forms"]
             for name in form["variables"]
         }

@@ -9,10 +9,12 @@ from typing import Any
 VARIABLE = "clearml_agent_instances"
 
 
-def agent_problems(instances: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a sentence for each thing that is wrong with instances whose types and forms are right."""
-    problems = [*_repeated("the name", [instance.get("name") for instance in instances])]
-    problems += _repeated("the worker", [instance["worker"] for instance in instances if instance.get("worker")])
+def agent_problems(instances: Sequence[Mapping[str, Any]], host: str) -> list[str]:
+    """Return a sentence for each thing that is wrong with a host's instances whose types and forms are right."""
+    names = [instance["name"] for instance in instances]
+    problems = [*_repeated("the name", names)]
+    if not problems:
+        problems += _repeated("the worker", [_worker(instance, host) for instance in instances])
     for number, instance in enumerate(instances):
         where = f"{VARIABLE}[{number}] ({instance.get('name')})"
         queues = instance.get("queues")
@@ -24,9 +26,23 @@ def agent_problems(instances: Sequence[Mapping[str, Any]]) -> list[str]:
     return problems
 
 
-def _repeated(what: str, values: Sequence[object]) -> Iterator[str]:
+def agent_conflicts(fleet: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each worker that several hosts have. ``fleet`` has the instances of each, right or not."""
+    hosts: dict[str, list[str]] = {}
+    for host, instances in fleet.items():
+        named = [one for one in instances if isinstance(one, Mapping) and "name" in one] if instances else []
+        for worker in dict.fromkeys(_worker(instance, host) for instance in named):
+            hosts.setdefault(worker, []).append(host)
+    return [
+        f"{VARIABLE} of the hosts {' and '.join(found)} have the worker {worker}: each must have its own."
+        for worker, found in hosts.items()
+        if len(found) > 1
+    ]
+
+
+def _repeated(what: str, values: Sequence[str]) -> Iterator[str]:
     for value, count in Counter(values).items():
-        if value is not None and count > 1:
+        if count > 1:
             yield f"{VARIABLE} has {what} {value} {count} times: each must have its own."
 
 
@@ -107,4 +123,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return them by name."""
-        return {"agent_problems": agent_problems, "agent_config": agent_config, "agent_unit": agent_unit}
+        return {
+            "agent_conflicts": agent_conflicts,
+            "agent_problems": agent_problems,
+            "agent_config": agent_config,
+            "agent_unit": agent_unit,
+        }

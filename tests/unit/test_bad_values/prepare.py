@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,6 +38,10 @@ class Case:
     says: list[str]
     hides: list[str]
     docker: dict[str, str] = field(default_factory=dict)
+    # Whether it is refused with --check as well.
+    check: bool = True
+    # What this machine must not have.
+    absent: str = ""
 
     @property
     def host(self) -> str:
@@ -44,8 +49,8 @@ class Case:
         return "".join(sign if sign.isalnum() else "-" for sign in self.name)
 
 
-def read_cases() -> list[Case]:
-    """Read the table of wrong inventories."""
+def read_cases(table: str) -> list[Case]:
+    """Read a table of wrong inventories."""
     return [
         Case(
             row["case"],
@@ -53,14 +58,16 @@ def read_cases() -> list[Case]:
             [str(word) for word in row["says"]],
             row.get("hides", []),
             row.get("docker", {}),
+            row.get("check", True),
+            row.get("absent", ""),
         )
-        for row in yaml.safe_load((HERE / "cases.yml").read_text(encoding="utf-8"))
+        for row in yaml.safe_load((HERE / table).read_text(encoding="utf-8"))
     ]
 
 
-def read_good() -> dict[str, Any]:
+def read_good(table: str) -> dict[str, Any]:
     """Read what all hosts have in common, and the hosts that must pass."""
-    good: dict[str, Any] = yaml.safe_load((HERE / "good.yml").read_text(encoding="utf-8"))
+    good: dict[str, Any] = yaml.safe_load((HERE / table).read_text(encoding="utf-8"))
     return good
 
 
@@ -106,6 +113,30 @@ def ports() -> Iterator[dict[str, int]]:
         registry.shutdown()
 
 
+@contextlib.contextmanager
+def untrusted(folder: Path) -> Iterator[int]:
+    """Listen on a port with a certificate that nobody signed."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=clearml", "-days", "1"]
+    subprocess.run([*request, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        # The handshake is made where the answer is, not where connections are taken.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def make_server(data_root: Path, addresses: dict[str, str], accounts: dict[str, dict[str, str]]) -> None:
+    """Make what a server's host has for other roles."""
+    client = data_root / "client"
+    client.mkdir(parents=True)
+    (client / "addresses.json").write_text(json.dumps(addresses))
+    (client / "service_accounts.json").write_text(json.dumps(accounts))
+
+
 def make_folder(folder: Path, release: str) -> None:
     """Make the directories and files that inventories point to."""
     (folder / "empty").mkdir()
@@ -125,6 +156,11 @@ def make_folder(folder: Path, release: str) -> None:
     (folder / "certificate.crt").write_text(bundle[bundle.index("-----BEGIN") : bundle.index(end)] + end)
     (folder / "not-a-certificate.crt").write_text("localhost\n")
     (folder / "private-key.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    make_docker(folder)
+
+
+def make_docker(folder: Path) -> None:
+    """Make the program that answers as Docker."""
     executable(folder / "bin" / "docker", DOCKER_CLIENT)
 
 

@@ -7,53 +7,18 @@ refused deploys nothing. That they come before anything changes is shown on real
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from .prepare import Case, fill_in, make_folder, make_shell, ports, read_cases, read_good
+from .prepare import Case, make_folder, ports, read_cases, read_good
+from .runs import RELEASE, Inventory, Refused, check_sentence, chosen_hosts, error_lines, group, run_checks
 
-ROOT = Path(__file__).resolve().parents[3]
-CASES = read_cases()
-GOOD = read_good()
-RELEASE = yaml.safe_load((ROOT / "roles" / "clearml_server" / "defaults" / "main.yml").read_text())[
-    "clearml_server_release"
-]
-# What only a program's author understands.
-JARGON = re.compile(r"Traceback|Error while|object has no|NoneType|AnsibleUndefined|<class|\{\{")
-
-
-def run_checks(
-    inventory: Path, *arguments: str, playbook: str = "deploy.yml", **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run what a playbook looks at before it changes anything."""
-    program = Path(sys.executable).parent / "ansible-playbook"
-    return subprocess.run(
-        [program, "-i", inventory, f"playbooks/{playbook}", "--check", "--tags", "always", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": os.fspath(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """All inventories in one file, each a host; and what stands for the places that they name."""
-
-    path: Path
-    places: dict[str, Any]
+CASES = read_cases("cases.yml")
+GOOD = read_good("good.yml")
 
 
 @pytest.fixture(scope="module")
@@ -61,78 +26,18 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inventory]:
     """Write the wrong inventories and the good ones, and make what they point to."""
     folder = tmp_path_factory.mktemp("inventories")
     make_folder(folder, RELEASE)
-    hosts = {**GOOD["hosts"], **{case.host: case.variables for case in CASES}}
-    docker = {case.host: case.docker for case in CASES}
     with ports() as numbers:
         places = {"folder": folder, "release": RELEASE, **numbers}
-        local = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "ansible_become": False,
-        }
-        group = {
-            "vars": {**fill_in(GOOD["common"], places), **local},
-            "hosts": {
-                host: {
-                    **fill_in(variables, places),
-                    "ansible_shell_executable": os.fspath(make_shell(folder, host, docker.get(host, {}))),
-                }
-                for host, variables in hosts.items()
-            },
-        }
         path = folder / "hosts.yml"
-        path.write_text(yaml.safe_dump({"clearml_server": group}))
+        servers = group(folder, places, GOOD["common"], GOOD["hosts"], CASES)
+        path.write_text(yaml.safe_dump({"clearml_server": servers}))
         yield Inventory(path, places)
-
-
-class Refused:
-    """One run over many inventories: what was said about each, and what changed."""
-
-    def __init__(self, inventory: Inventory, hosts: list[str]) -> None:
-        limit = ["--limit", ",".join(hosts)] if hosts else []
-        run = run_checks(inventory.path, "--forks", "4", *limit, ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
-        self.output = run.stdout + run.stderr
-        assert "{" in run.stdout, self.output
-        # The times of the tasks follow.
-        report, _ = json.JSONDecoder().raw_decode(run.stdout[run.stdout.index("{") :])
-        self.places = inventory.places
-        self.stats: dict[str, dict[str, int]] = report["stats"]
-        self.failures: dict[str, list[str]] = {}
-        for play in report["plays"]:
-            for task in play["tasks"]:
-                for host, result in task["hosts"].items():
-                    for part in result.get("results", [result]):
-                        if part.get("failed") and part.get("failed_when_result") is not False:
-                            self.failures.setdefault(host, []).append(part["msg"])
 
 
 @pytest.fixture(scope="module")
 def refused(request: pytest.FixtureRequest, inventory: Inventory) -> Refused:
-    """Run the preflights over the inventories that the chosen tests are about (pytest -k), or over all."""
-    hosts: list[str] = []
-    for item in request.session.items:
-        if not isinstance(item, pytest.Function) or item.module is not request.module:
-            continue
-        values = item.callspec.params if hasattr(item, "callspec") else {}
-        case = values.get("case")
-        if isinstance(case, Case):
-            hosts.append(case.host)
-        elif "host" in values:
-            hosts.append(str(values["host"]))
-        elif "refused" in item.fixturenames:
-            return Refused(inventory, [])
-    return Refused(inventory, hosts)
-
-
-def check_sentence(sentence: str, case: Case, places: dict[str, Any]) -> None:
-    """Fail unless it says what is wanted, and says it in one sentence."""
-    for word in fill_in(case.says, places):
-        assert word in sentence
-    assert not JARGON.search(sentence), sentence
-    assert sentence == sentence.strip() and "\n" not in sentence
-    assert sentence.endswith((".", "?"))
-    # A second sentence would begin with its variable.
-    assert not re.search(r"[.?] (clearml|host|docker)_\w+", sentence), sentence
+    """Run the preflights over the inventories that the chosen tests are about, or over all."""
+    return Refused(inventory, chosen_hosts(request))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.host)
@@ -162,12 +67,6 @@ def test_no_secret_is_printed(refused: Refused) -> None:
 
 
 # -- as an operator sees it
-
-
-def error_lines(run: subprocess.CompletedProcess[str]) -> list[str]:
-    """Return what the terminal shows as an error."""
-    assert "Traceback" not in run.stdout + run.stderr
-    return re.findall(r"^\[ERROR\]: (.*)$", run.stdout + run.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
