@@ -120,7 +120,7 @@ def opened() -> Iterator[Fleet]:
         yield Fleet(platform, platform.login(*pair).data["token"], session)
 
 
-def wait_for(what: str, condition: Callable[[], object], seconds: int = 120, show: Callable[[], str] = str) -> None:
+def wait_for(what: str, condition: Callable[[], object], seconds: int = 240, show: Callable[[], str] = str) -> None:
     """Wait for what happens by itself."""
     deadline = time.monotonic() + seconds
     while True:
