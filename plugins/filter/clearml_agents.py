@@ -55,8 +55,8 @@ def agent_config(
     ``container_options`` what every container of an instance in Docker mode is started with.
     """
     worker, own = _worker(instance, host), f"{folder}/instances/{instance['name']}"
-    # Shared by the instances of a host, which lock them against each other. Tasks in containers are root and leave files
-    # that are root's, so they have others.
+    # Shared by the instances of a host, which lock them against each other. Tasks in containers are root, and so are the
+    # files that they leave, so they have others.
     cache = f"{folder}/docker-cache" if instance.get("docker") else f"{folder}/cache"
     agent = common["agent"]
     agent = {
@@ -104,10 +104,8 @@ def agent_unit(instance: Mapping[str, Any], venv: str, program: str, host: str) 
         lines += ["# The agent alone may use Docker: its user may not, and nor may the tasks of other instances."]
         lines += ["SupplementaryGroups=docker"]
         lines += ["# A container is no child of the agent, and outlives one that is killed."]
-        mine = f"label=clearml-worker-id={_worker(instance, host)}"
-        lines += [
-            f"ExecStopPost=-/bin/sh -c 'docker ps --all --quiet --filter {mine} | xargs --no-run-if-empty docker rm --force'"
-        ]
+        mine = f"docker ps --all --quiet --filter label=clearml-worker-id={_worker(instance, host)}"
+        lines += [f"ExecStopPost=-/bin/sh -c '{mine} | xargs --no-run-if-empty docker rm --force'"]
     else:
         lines += [f"MemoryMax={str(instance['memory']).upper()}"] if instance.get("memory") else []
         lines += [f"CPUQuota={round(float(instance['cpus']) * 100)}%"] if instance.get("cpus") else []

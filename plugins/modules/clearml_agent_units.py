@@ -111,16 +111,8 @@ def show(names: list[str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def main() -> None:
-    """Run as an Ansible module."""
-    module = AnsibleModule(
-        argument_spec={
-            "config_dir": {"type": "path", "required": True},
-            "program": {"type": "path", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    config_dir, program = Path(module.params["config_dir"]), Path(module.params["program"])
+def look(config_dir: Path, program: Path) -> dict[str, dict[str, Any]]:
+    """Return what there is of each instance."""
     found: dict[str, dict[str, Any]] = {}
     names = sorted(instances(config_dir))
     units = show(names)
@@ -136,7 +128,19 @@ def main() -> None:
             "outdated": running and newest([config_dir / name, program, *unit_files(name)]) > read_at,
             "draining": (runtime / "drain").exists(),
         }
-    module.exit_json(changed=False, instances=found)
+    return found
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            "config_dir": {"type": "path", "required": True},
+            "program": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    module.exit_json(changed=False, instances=look(Path(module.params["config_dir"]), Path(module.params["program"])))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ description:
     nothing has to change these calls are most of what a run does.
 options:
   files:
-    description: The files. Contents may be secret, so the whole option is hidden wherever Ansible shows options.
+    description: The files. Contents may be secret, so the whole option is kept out of logs.
     type: list
     elements: dict
     required: true
@@ -191,6 +191,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    # The option is hidden as a whole in the journal, which would write contents in another form than it looks for. In
+    # what the module says only contents are hidden: paths and names must be told.
+    module.no_log_values = {file["content"] for file in module.params["files"] if file["content"]}
     written = []
     try:
         items = [*module.params["directories"], *module.params["files"]]

@@ -1,4 +1,4 @@
-"""A wrong inventory of agents is refused as one of a server is (test_refused.py): playbooks/agents.yml and agents.yml."""
+"""A wrong inventory of agents is refused as one of a server is (test_refused.py). The table is agents.yml."""
 
 from __future__ import annotations
 
