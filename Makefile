@@ -79,7 +79,7 @@ ifeq ($(CONFIG),)
 endif
 	@python3 -m tests.acceptance $(if $(CONFIG),--config "$(CONFIG)") $(or $(ARGS),-m 'not long')
 
-mutants: $(VENV)/.ready ## put faults in one by one, and show which test catches each (ARGS="--list")
+mutants: $(VENV)/.ready $(CLIENTS)/.ready ## put faults in one by one, and show which test catches each (ARGS="--list")
 	@python3 lab/lab.py engine
 	@python3 lab/lab.py images
 	@python3 -m tests.mutants $(ARGS)

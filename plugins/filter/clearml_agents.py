@@ -55,8 +55,8 @@ def agent_config(
     ``container_options`` what every container of an instance in Docker mode is started with.
     """
     worker, own = _worker(instance, host), f"{folder}/instances/{instance['name']}"
-    # Shared by the instances of a host, which lock them against each other. Tasks in containers are root, and so are the
-    # files that they leave, so they have others.
+    # Shared by the instances of a host, which lock them against each other. Tasks in containers are root, and so is
+    # what they leave there, so they have others.
     cache = f"{folder}/docker-cache" if instance.get("docker") else f"{folder}/cache"
     agent = common["agent"]
     agent = {

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from clearml import Task
 from .server import THREADS, Api, wait_for, write_config
 
 SECONDS = 240
+OFFICIAL = ("-m", "clearml_agent")
 # Looks more often than by default (5 s), and says more often how it is (30 s).
 FREQUENT = {"CLEARML_AGENT_QUEUE_POLL_FREQ_SEC": "0.5", "CLEARML_AGENT_STATUS_REPORT_FREQ_SEC": "2"}
 # An environment that the agent builds may use what the machine's Python has, so that it downloads little.
@@ -63,18 +64,20 @@ class Agent:
 
 
 @contextmanager
-def started(api: Api, name: str, folder: Path, *, builds: bool = False) -> Iterator[Agent]:
+def started(
+    api: Api, name: str, folder: Path, *, builds: bool = False, program: Sequence[str] = OFFICIAL, more: str = ""
+) -> Iterator[Agent]:
     """An agent that listens on a queue of its own. It runs tasks with its own Python, unless it builds environments."""
     worker, queue = f"{name}:agent", f"{name}-{uuid.uuid4().hex[:4]}"
     identifier = api.call("queues.create", name=queue)["id"]
-    config = write_config(folder, SETTINGS.format(worker=worker, folder=folder, threads=THREADS))
+    config = write_config(folder, SETTINGS.format(worker=worker, folder=folder, threads=THREADS) + more)
     environment = {**os.environ, **FREQUENT, "CLEARML_CONFIG_FILE": str(config), "HOME": str(folder)}
     if not builds:
         environment["CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL"] = "1"
     log = folder / "agent.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "clearml_agent", "daemon", "--foreground", "--queue", queue],
+            [sys.executable, *program, "daemon", "--foreground", "--queue", queue],
             cwd=folder,
             env=environment,
             stdout=output,

@@ -20,7 +20,7 @@ from rich.console import Console
 from tests.mutants import report
 from tests.mutants.host import HostError, host
 from tests.mutants.report import Result
-from tests.mutants.suites import Suite, local
+from tests.mutants.suites import Suite, clients, local
 from tests.mutants.table import FAST, LAYERS, Mutant, TableError, check, load
 from tests.mutants.verdict import Outcome
 from tests.mutants.workspace import ROOT, fault, workspace
@@ -30,6 +30,7 @@ SUITES: dict[str, Callable[[Path], AbstractContextManager[Suite]]] = {
     "config": local,
     "preflight": local,
     "stack": local,
+    "clients": clients,
     "host": host,
 }
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from lab.stack import CLIENTS_PYTHON, running
+
 from tests.mutants import processes, record_failure
 from tests.mutants.verdict import Outcome, Verdict, last_lines
 
@@ -18,6 +20,7 @@ from tests.mutants.verdict import Outcome, Verdict, last_lines
 TIMEOUT = 900
 # The stack's name here, so that `make stack` may run at the same time.
 STACK = {"CLEARML_STACK_TEST_PROJECT": "clearml-mutants-stack"}
+LAB_STACK = "clearml-mutants-lab"
 
 
 class Suite(Protocol):
@@ -39,6 +42,29 @@ class LocalSuite:
         return run_pytest(self.copy, self.environment, tests)
 
 
+class ClientsSuite(LocalSuite):
+    """Tests of the official clients, and of what is built on them, against a lab stack."""
+
+    def __init__(self, copy: Path, config: Path, stack: Path) -> None:
+        super().__init__(copy)
+        self.environment |= {"CLEARML_CONFIG_FILE": str(config), "CLEARML_LAB_STACK": str(stack)}
+
+    def judge(self, tests: Sequence[str], runs: Sequence[str]) -> Verdict:
+        """Run the tests with the clients' packages."""
+        options = ["-c", f"{self.copy}/tests/acceptance/pytest.ini", f"--rootdir={self.copy}"]
+        return run_pytest(self.copy, self.environment, tests, *options, python=str(CLIENTS_PYTHON))
+
+
+@contextmanager
+def clients(copy: Path) -> Iterator[ClientsSuite]:
+    """A suite with a lab stack, which no fault touches."""
+    with tempfile.TemporaryDirectory(prefix="clearml-mutants-clients-") as folder, running(LAB_STACK) as stack:
+        config, saved = Path(folder, "clearml.conf"), Path(folder, "stack.json")
+        stack.client_config(config)
+        stack.save(saved)
+        yield ClientsSuite(copy, config, saved)
+
+
 @contextmanager
 def local(copy: Path) -> Iterator[LocalSuite]:
     """A suite that needs no preparation."""
@@ -57,11 +83,13 @@ def environment(copy: Path) -> dict[str, str]:
     }
 
 
-def run_pytest(copy: Path, environment: dict[str, str], tests: Sequence[str], *options: str) -> Verdict:
+def run_pytest(
+    copy: Path, environment: dict[str, str], tests: Sequence[str], *options: str, python: str = sys.executable
+) -> Verdict:
     """Run tests in the copy, up to the first that fails."""
     with tempfile.TemporaryDirectory(prefix="clearml-mutants-") as folder:
         failure = Path(folder) / "failure.json"
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+        command = [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
         command += ["-p", record_failure.__name__, *options, *tests]
         variables = {**environment, record_failure.VARIABLE: str(failure)}
         ended = processes.run(command, copy, variables, TIMEOUT)

@@ -14,7 +14,7 @@ import yaml
 
 TABLE = Path(__file__).with_name("mutants.yml")
 # Cheapest first; of the fast ones each fault takes seconds.
-LAYERS = ("unit", "config", "preflight", "stack", "host")
+LAYERS = ("unit", "config", "preflight", "stack", "clients", "host")
 FAST = ("unit", "config")
 # What can happen on the host: it is made anew, deploy.yml runs, or runs with --check.
 RUNS = ("bare", "deploy", "check")
