@@ -54,7 +54,8 @@ def test_a_task_from_a_private_repository_runs_on_each_queue(
         "packaged": "from a private repository",
         "user": host.user("clearml-agent").uid,
         "site": 'a "site" of $HOME # 1',
-        "gpus": "",
+        # As the official agent says that there are none.
+        "gpus": "none",
     }
 
 

@@ -66,7 +66,8 @@ def test_only_what_changed_restarts_and_after_its_task(
     before = {name: shown(host_12, name, "MainPID") for name in ("default", "small")}
     task = fleet.started("small", host_12)
     arguments = EDITED, f"--limit={HOST_12}", "--diff", "-vvv"
-    with watched_processes(HOST_12) as there, watched_processes(None) as here:
+    # What root sees of agents there is their own environment.
+    with watched_processes(HOST_12, "nobody") as there, watched_processes(None) as here:
         change = meanwhile.submit(ansible_playbook, "playbooks/agents.yml", *arguments)
         wait_for("the agent is told", lambda: host_12.file("/run/clearml-agent/small/drain").exists, 60)
         assert shown(host_12, "small", "MainPID") == before["small"]
