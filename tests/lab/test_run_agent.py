@@ -56,9 +56,10 @@ def drain(folder: Path) -> None:
 
 def exit_code(agent: Agent) -> int:
     """Wait for the end of an agent."""
-    return int(
-        wait_for("the agent ends", lambda: [agent.process.returncode] if agent.process.poll() is not None else [])[0]
+    codes = wait_for(
+        "the agent ends", lambda: [agent.process.returncode] if agent.process.poll() is not None else [], 60
     )
+    return int(codes[0])
 
 
 def running(agent: Agent, project: str, name: str, folder: Path) -> Task:

@@ -129,6 +129,16 @@ def check_sentence(sentence: str, case: Case, places: dict[str, Any]) -> None:
     assert not re.search(r"[.?] (clearml|host|docker)_\w+", sentence), sentence
 
 
+def check_refused(refused: Refused, case: Case) -> None:
+    """Fail unless a wrong inventory was refused, with one right sentence."""
+    if case.absent and Path(case.absent).exists():
+        pytest.skip(f"this machine has {case.absent}, so the inventory is right")
+    failures = refused.failures.get(case.host, [])
+    assert len(failures) == 1, failures
+    check_sentence(failures[0], case, refused.places)
+    assert refused.stats[case.host]["failures"] == 1
+
+
 def error_lines(run: subprocess.CompletedProcess[str]) -> list[str]:
     """Return what the terminal shows as an error."""
     assert "Traceback" not in run.stdout + run.stderr

@@ -15,7 +15,17 @@ import pytest
 import yaml
 
 from .prepare import Case, make_folder, ports, read_cases, read_good
-from .runs import RELEASE, Inventory, Refused, check_sentence, chosen_hosts, error_lines, group, run_checks
+from .runs import (
+    RELEASE,
+    Inventory,
+    Refused,
+    check_refused,
+    check_sentence,
+    chosen_hosts,
+    error_lines,
+    group,
+    run_checks,
+)
 
 CASES = read_cases("cases.yml")
 GOOD = read_good("good.yml")
@@ -42,10 +52,7 @@ def refused(request: pytest.FixtureRequest, inventory: Inventory) -> Refused:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.host)
 def test_a_wrong_inventory_is_refused_with_one_sentence(refused: Refused, case: Case) -> None:
-    failures = refused.failures.get(case.host, [])
-    assert len(failures) == 1, failures
-    check_sentence(failures[0], case, refused.places)
-    assert refused.stats[case.host]["failures"] == 1
+    check_refused(refused, case)
 
 
 @pytest.mark.parametrize("host", GOOD["hosts"])
