@@ -13,8 +13,7 @@ CLIENTS := .cache/acceptance
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 ARGS ?=
-# The scenario agents joins these once it has passed in one piece: make molecule SCENARIO=agents.
-SCENARIO ?= default alternative debian12
+SCENARIO ?= default alternative debian12 agents
 IMAGES ?= auto
 CONFIG ?=
 
