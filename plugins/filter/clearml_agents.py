@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 VARIABLE = "clearml_agent_instances"
 
@@ -24,6 +26,19 @@ def agent_problems(instances: Sequence[Mapping[str, Any]], host: str) -> list[st
             if count > 1:
                 problems.append(f"{where} has the queue {queue} {count} times: once is enough.")
     return problems
+
+
+def agents_cut_off(instances: Sequence[Mapping[str, Any]], url: str) -> list[str]:
+    """Return the names of instances whose containers could not reach a server, because it is the host itself there."""
+    host = urlsplit(url).hostname or ""
+    if host not in ("localhost", "::1") and not host.startswith("127."):
+        return []
+    found = []
+    for instance in instances:
+        arguments = " ".join((instance.get("docker") or {}).get("arguments") or []).replace("=", " ")
+        if instance.get("docker") and not re.search(r"--net(work)? host\b", arguments):
+            found.append(str(instance["name"]))
+    return found
 
 
 def agent_conflicts(fleet: Mapping[str, Any]) -> list[str]:
@@ -99,7 +114,8 @@ def agent_unit(instance: Mapping[str, Any], venv: str, program: str, host: str) 
         # In the container is the agent of the same release, not the newest one.
         command += ["--docker", "--force-current-version"]
     lines = ["# Written by Ansible.", "[Service]", f"ExecStart={' '.join(command)}"]
-    lines += [f"Environment=CLEARML_BOOTSTRAP_UV_EXEC={venv}/bin/uv"]
+    # Where the host lacks the Python that a task was written with, the agent takes the host's.
+    lines += [f"Environment=CLEARML_BOOTSTRAP_UV_EXEC={venv}/bin/uv", "Environment=UV_PYTHON_DOWNLOADS=never"]
     if instance.get("docker"):
         lines += ["# The agent alone may use Docker: its user may not, and nor may the tasks of other instances."]
         lines += ["SupplementaryGroups=docker"]
@@ -126,4 +142,5 @@ class FilterModule:
             "agent_problems": agent_problems,
             "agent_config": agent_config,
             "agent_unit": agent_unit,
+            "agents_cut_off": agents_cut_off,
         }
