@@ -78,7 +78,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("units: []", "mutants.yml has the layer units: known are unit, config, preflight, stack, host."),
+        ("units: []", "mutants.yml has the layer units: known are unit, config, preflight, stack, clients, host."),
         ("unit: [", "mutants.yml does not parse"),
         ("unit: [{name: a, fault: b, file: c, replace: d}]", "a has name, fault, file, replace: it must have"),
         ("unit: [{name: a, fault: b, file: c, replace: d, tests: [e], runs: [check]}]", "a has .*runs: it must have"),
