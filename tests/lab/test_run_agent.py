@@ -99,11 +99,7 @@ def test_tasks_get_the_environment_of_the_configuration(service: Start, project:
         assert found == ["SITE is of the configuration"]
 
 
-def test_a_killed_agent_fails_its_task_when_it_comes_back(
-    service: Start, agent: Agent, project: str, tmp_path: Path
-) -> None:
-    """And no other worker's."""
-    other = running(agent, project, "another", tmp_path)
+def test_a_killed_agent_fails_its_task_when_it_comes_back(service: Start, project: str, tmp_path: Path) -> None:
     with service() as killed:
         lost = running(killed, project, "lost", tmp_path)
         killed.end(signal.SIGKILL)
@@ -112,9 +108,26 @@ def test_a_killed_agent_fails_its_task_when_it_comes_back(
         wait_for("the task is failed", lambda: lost.get_status() == "failed")
         lost.reload()
         assert lost.data.status_reason == "worker died"
-        assert other.get_status() == "in_progress"
-    (tmp_path / "another").touch()
-    assert ended(other, agent) == "completed"
+
+
+def test_a_task_that_another_worker_has_by_now_goes_on(
+    service: Start, agent: Agent, project: str, tmp_path: Path
+) -> None:
+    with service() as killed:
+        task = running(killed, project, "moved", tmp_path)
+        killed.end(signal.SIGKILL)
+    task.reset(force=True)
+    Task.enqueue(task, queue_name=agent.queue)
+
+    def taken() -> bool:
+        task.reload()
+        return str(task.data.last_worker or "").startswith(agent.worker) and task.get_status() == "in_progress"
+
+    wait_for("another worker has it", taken)
+    with service():
+        assert task.get_status() == "in_progress"
+        (tmp_path / "moved").touch()
+        assert ended(task, agent) == "completed"
 
 
 def test_systemd_learns_when_the_agent_listens_and_what_it_does(

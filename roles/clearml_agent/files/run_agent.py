@@ -9,8 +9,8 @@ The arguments are the official ones, and so is everything but for this:
   the running one. The official agent cannot: its queues are fixed at start, SIGTERM and ``--stop`` end the running
   task, and the properties that it would ask the server for are no part of the open server. Before it takes a task,
   its loop asks ``Worker.should_be_currently_active``; here is an answer of our own.
-- Tasks that the server believes to run on this worker while it starts belonged to a process that died. They are marked
-  as failed, rather than stay "in progress" until the server's watchdog comes.
+- The task of a process that died is marked as failed when the next one starts, rather than stay "in progress" until
+  the server's watchdog comes.
 - systemd learns when the agent really listens, and what it is doing.
 """
 
@@ -33,7 +33,6 @@ from clearml_agent.version import __version__
 # What the loop of the official agent asks before it takes a task. Of a release that asks something else nobody knows
 # whether it would drain.
 QUESTION, PARAMETERS = "should_be_currently_active", ["self", "current_queue", "runtime_properties"]
-PAGE = 500
 
 
 def notify(**facts: str) -> None:
@@ -51,10 +50,12 @@ class Service(Worker):  # type: ignore[misc]
     """The official agent, which can be drained."""
 
     drain_file = Path("drain")
+    # The id of the running task, for the process that comes after one that died.
+    record = Path("running-task")
 
     def run_tasks_loop(self, queues: list[str], *args: Any, **kwargs: Any) -> None:
         """Take and run tasks until the service is drained."""
-        self.fail_lost_tasks()
+        self.fail_lost_task()
         # In the foreground it says every few seconds that there is no task. Nothing else hangs on this.
         self._daemon_foreground = False
         notify(READY="1", STATUS="waiting for tasks")
@@ -72,15 +73,23 @@ class Service(Worker):  # type: ignore[misc]
     def run_one_task(self, queue: str, task_id: str, *args: Any, **kwargs: Any) -> Any:
         """Run a task."""
         notify(STATUS=f"running task {task_id}")
+        self.record.write_text(task_id, encoding="utf-8")
         try:
             return super().run_one_task(queue, task_id, *args, **kwargs)
         finally:
+            self.record.unlink(missing_ok=True)
             notify(STATUS="waiting for tasks")
 
-    def fail_lost_tasks(self) -> None:
-        """Mark tasks as failed whose process died together with an earlier process of this worker."""
-        for task in self.running_tasks():
-            if task.last_worker != self.worker_id:
+    def fail_lost_task(self) -> None:
+        """Mark the task as failed that an earlier process of this service was running when it died."""
+        if not self.record.exists():
+            return
+        request = tasks.GetAllRequest(
+            id=[self.record.read_text(encoding="utf-8")], status=["in_progress"], only_fields=["id", "last_worker"]
+        )
+        for task in self._session.send_api(request).tasks:
+            # Soon after its start the server does not know whose it is. Another worker may have it by now.
+            if task.last_worker not in (None, "", self.worker_id):
                 continue
             print(f"Task {task.id} was left running by an agent that died: it is marked as failed.", flush=True)
             self._session.send_api(
@@ -91,22 +100,7 @@ class Service(Worker):  # type: ignore[misc]
                     force=True,
                 )
             )
-
-    def running_tasks(self) -> list[Any]:
-        """Return all tasks that the server believes to be running. It cannot search for a worker's."""
-        found: list[Any] = []
-        while True:
-            request = tasks.GetAllRequest(
-                status=["in_progress"],
-                only_fields=["id", "last_worker"],
-                order_by=["id"],
-                page=len(found) // PAGE,
-                page_size=PAGE,
-            )
-            page = self._session.send_api(request).tasks
-            found += page
-            if len(page) < PAGE:
-                return found
+        self.record.unlink()
 
 
 def main() -> int:
@@ -124,6 +118,7 @@ def main() -> int:
     Service.drain_file = runtime / "drain"
     # What a process that died left there, such as its claim to be running.
     temporary = Path(os.environ["TMPDIR"])
+    Service.record = temporary.with_name("running-task")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(mode=0o700, parents=True)
     # Before the first call to the server, which may need a proxy.
