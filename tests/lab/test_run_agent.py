@@ -105,7 +105,7 @@ def test_a_killed_agent_fails_its_task_when_it_comes_back(service: Start, projec
         killed.end(signal.SIGKILL)
         assert lost.get_status() == "in_progress"
     with service():
-        wait_for("the task is failed", lambda: lost.get_status() == "failed")
+        wait_for("the task is failed", lambda: lost.get_status() == "failed", 60)
         lost.reload()
         assert lost.data.status_reason == "worker died"
 
