@@ -55,8 +55,9 @@ def test_problems(filters: ModuleType, instances: list[Any], said: list[str]) ->
 def test_hosts_may_not_share_a_worker(filters: ModuleType) -> None:
     red, blue = [{"name": "a", "worker": "blue:a"}, {"name": "b"}], [{"name": "a"}]
     assert filters.agent_conflicts({"red": [{"name": "a"}], "blue": blue}) == []
-    (sentence,) = filters.agent_conflicts({"red": red, "blue": blue, "unset": [], "wrong": ["x", 7]})
-    assert "the hosts red and blue have the worker blue:a" in sentence
+    found = filters.agent_conflicts({"red": red, "blue": blue, "unset": [], "wrong": ["x", 7]})
+    assert len(found) == 1
+    assert "the hosts red and blue have the worker blue:a" in found[0]
 
 
 # -- what an instance becomes
