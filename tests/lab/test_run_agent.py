@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from clearml import Task
 from lab.commands.shell import ROOT
@@ -62,6 +62,18 @@ def exit_code(agent: Agent) -> int:
     return int(codes[0])
 
 
+def kill(agent: Agent) -> None:
+    """Kill an agent with all that it started, as systemd does when its main process dies."""
+    main = psutil.Process(agent.process.pid)
+    processes = [main, *main.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    for process in processes:
+        process.kill()
+    psutil.wait_procs(processes)
+    agent.process.wait()
+
+
 def running(agent: Agent, project: str, name: str, folder: Path) -> Task:
     """A task that runs until the file ``name`` is there."""
     task = enqueued(agent, project, name, WAITS.format(end=str(folder / name)), folder)
@@ -102,7 +114,7 @@ def test_tasks_get_the_environment_of_the_configuration(service: Start, project:
 def test_a_killed_agent_fails_its_task_when_it_comes_back(service: Start, project: str, tmp_path: Path) -> None:
     with service() as killed:
         lost = running(killed, project, "lost", tmp_path)
-        killed.end(signal.SIGKILL)
+        kill(killed)
         assert lost.get_status() == "in_progress"
     with service():
         wait_for("the task is failed", lambda: lost.get_status() == "failed", 60)
@@ -115,7 +127,7 @@ def test_a_task_that_another_worker_has_by_now_goes_on(
 ) -> None:
     with service() as killed:
         task = running(killed, project, "moved", tmp_path)
-        killed.end(signal.SIGKILL)
+        kill(killed)
     task.reset(force=True)
     Task.enqueue(task, queue_name=agent.queue)
 

@@ -27,12 +27,14 @@ from typing import Any
 import clearml_agent.__main__ as official
 from clearml_agent.backend_api.services import tasks
 from clearml_agent.commands import Worker
+from clearml_agent.commands import worker as loop
 from clearml_agent.external.pyhocon import ConfigFactory
 from clearml_agent.version import __version__
 
 # What the loop of the official agent asks before it takes a task. Of a release that asks something else nobody knows
 # whether it would drain.
 QUESTION, PARAMETERS = "should_be_currently_active", ["self", "current_queue", "runtime_properties"]
+take = loop.get_next_task
 
 
 def notify(**facts: str) -> None:
@@ -73,7 +75,6 @@ class Service(Worker):  # type: ignore[misc]
     def run_one_task(self, queue: str, task_id: str, *args: Any, **kwargs: Any) -> Any:
         """Run a task."""
         notify(STATUS=f"running task {task_id}")
-        self.record.write_text(task_id, encoding="utf-8")
         try:
             return super().run_one_task(queue, task_id, *args, **kwargs)
         finally:
@@ -103,6 +104,15 @@ class Service(Worker):  # type: ignore[misc]
         self.record.unlink()
 
 
+def get_next_task(*args: Any, **kwargs: Any) -> Any:
+    """Take a task off a queue, and write down at once which one: the server counts it as running from now on."""
+    answer = take(*args, **kwargs)
+    task = ((answer or {}).get("entry") or {}).get("task")
+    if task:
+        Service.record.write_text(task, encoding="utf-8")
+    return answer
+
+
 def main() -> int:
     """Return the exit code of the official agent."""
     if list(inspect.signature(getattr(Worker, QUESTION, lambda: None)).parameters) != PARAMETERS:
@@ -124,6 +134,7 @@ def main() -> int:
     # Before the first call to the server, which may need a proxy.
     settings = ConfigFactory.parse_file(os.environ["CLEARML_CONFIG_FILE"])
     os.environ.update({name: str(value) for name, value in settings.get("environment", {}).items()})
+    loop.get_next_task = get_next_task
     official.commands.Worker = Service
     return int(official.main() or 0)
 

@@ -14,7 +14,10 @@ AS_BY_DEFAULT = {
     "docker_repository_url": "the same",
     "docker_compose": "the platform needs Compose",
     "clearml_access_removed_accounts": "tests/changed removes one",
+    "clearml_access_account_variable": "only named when an account is refused: tests/unit/test_bad_values",
     "clearml_access_server": "for roles of other hosts: tests/changed",
+    "docker_nvidia_repository_url": "of hosts with a GPU",
+    "docker_nvidia_runtime": "refused without a GPU: tests/unit/test_bad_values",
     "host_runs_databases": "the server's do",
 }
 
