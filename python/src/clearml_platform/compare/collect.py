@@ -270,7 +270,7 @@ def packages(requirements: str | Sequence[str]) -> dict[str, str]:
     """Return the versions in the lines of a requirements.txt; a package without one is left out."""
     lines = requirements.splitlines() if isinstance(requirements, str) else requirements
     found = (PACKAGE.match(line.strip()) for line in lines)
-    return {match["name"].lower().replace("_", "-"): match["version"].strip() for match in found if match}
+    return {match["name"].lower().replace("_", "-"): "".join(match["version"].split()) for match in found if match}
 
 
 def _curves(server: Server, tasks: Sequence[Experiment]) -> dict[str, dict[str, Curve]]:
