@@ -121,7 +121,7 @@ def _one_attempt(session: Any) -> None:
     http.write_timeout = TIMEOUTS
     session._session_timeout = session._write_session_timeout = TIMEOUTS
     for adapter in http.adapters.values():
-        adapter.max_retries = adapter.max_retries.new(total=3, connect=0, read=0, status=0, redirect=3)
+        adapter.max_retries = adapter.max_retries.new(total=3, connect=0, read=False, status=0, redirect=3)
 
 
 def _is_absence(error: Exception) -> bool:
