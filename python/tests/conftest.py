@@ -1,4 +1,4 @@
-"""A server, and a project for each test file. `make acceptance` starts the server; any other may be given by CONFIG."""
+"""A server, and a project for each test file. `make package` starts the server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearml_platform.server import Server
 def server() -> Server:
     """The server of CLEARML_CONFIG_FILE."""
     if not os.environ.get("CLEARML_CONFIG_FILE"):
-        pytest.exit("CLEARML_CONFIG_FILE is not set: these tests are run by `make acceptance`.", 2)
+        pytest.exit("CLEARML_CONFIG_FILE is not set: these tests are run by `make package`.", 2)
     return Server.connect()
 
 

@@ -378,7 +378,7 @@ def test_progress_shows_at_a_terminal_alone(capfd: pytest.CaptureFixture[str]) -
 def test_only_json_keeps_stdout_clean() -> None:
     done = python(
         "import subprocess\n"
-        "from clearml_platform.cli.options import only_json\n"
+        "from clearml_platform.command import only_json\n"
         "with only_json(wanted=True):\n"
         "    print('of the SDK')\n"
         "    subprocess.run(['echo', 'of a process'])\n"

@@ -7,11 +7,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from clearml_platform.command import print_json, run
+from clearml_platform.command import assigned, print_json, run
 from clearml_platform.errors import InputError
 from clearml_platform.models import STAGES, ClearMLModelManager, ModelVersion
 from clearml_platform.models.table import show_comparison, show_models
@@ -93,7 +92,7 @@ def _changed(options: argparse.Namespace) -> ModelVersion:
             Path(options.register),
             options.name,
             task_id=options.task_id,
-            metadata=_metadata(options.metadata),
+            metadata=assigned(options.metadata, "--metadata"),
             tags=options.tags,
             framework=options.framework,
             stage=options.stage,
@@ -119,13 +118,6 @@ def _wanted(words: Sequence[str], options: argparse.Namespace, option: str) -> t
     if len(words) > 2 or (len(words) == 2 and options.version is not None):
         raise InputError(f"{option} takes an id, or a name and the number of a version.")
     return words[0], words[1] if len(words) == 2 else options.version
-
-
-def _metadata(pairs: Sequence[str]) -> dict[str, Any]:
-    for pair in pairs:
-        if "=" not in pair:
-            raise InputError(f"--metadata takes KEY=VALUE, not {pair!r}.")
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _tell(model: ModelVersion, options: argparse.Namespace, console: Console) -> None:

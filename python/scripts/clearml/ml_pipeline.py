@@ -12,16 +12,14 @@ Exit codes: 0 done, 1 the pipeline failed, 2 wrong input, 3 the server's fault, 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 # From a checkout it runs without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from clearml_platform.command import print_json, run
+from clearml_platform.command import assigned, only_json, print_json, run
 from clearml_platform.errors import InputError
 from clearml_platform.names import PROJECT
 from clearml_platform.pipeline import Pipeline, create_clearml_pipeline, create_templates
@@ -73,7 +71,7 @@ def _start(pipeline: Pipeline, options: argparse.Namespace) -> int:
     if options.schedule:
         run_forever(server, pipeline, options.schedule, lambda text: print(text, flush=True))
     if options.local:
-        with _output_to_stderr(active=options.json):
+        with only_json(wanted=options.json):
             identifier = pipeline.start_locally()
         options.once = True
         return _watch(server, identifier, options)
@@ -113,34 +111,10 @@ def _pipeline(options: argparse.Namespace) -> Pipeline:
         config=options.config,
         repository=options.repository,
         commit=options.commit,
-        parameters=dict(_assigned(text) for text in options.param),
+        parameters=assigned(options.param, "--param"),
         retries=options.retries,
         cache=not options.no_cache,
     )
-
-
-def _assigned(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputError(f"--param: {text!r} is no name=value.")
-    return name, value
-
-
-@contextmanager
-def _output_to_stderr(*, active: bool) -> Iterator[None]:
-    """Keep what the stages print, in their own processes, out of the output that a machine reads."""
-    if not active:
-        yield
-        return
-    sys.stdout.flush()
-    saved = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(saved, 1)
-        os.close(saved)
 
 
 def _parser() -> argparse.ArgumentParser:

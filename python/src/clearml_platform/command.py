@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from clearml_platform.errors import PlatformError
+from clearml_platform.errors import InputError, PlatformError
 
 INTERRUPTED = 130
 
@@ -30,3 +32,31 @@ def run(command: Callable[[Sequence[str] | None], int], arguments: Sequence[str]
 def print_json(content: object) -> None:
     """Print what machines read."""
     print(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+
+
+@contextmanager
+def only_json(*, wanted: bool) -> Iterator[None]:
+    """Keep what the SDK and other processes print out of the output that a machine reads."""
+    if not wanted:
+        yield
+        return
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def assigned(pairs: Sequence[str], option: str) -> dict[str, str]:
+    """Return what was given as ``name=value``."""
+    found = {}
+    for text in pairs:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise InputError(f"{option}: {text!r} is no name=value.")
+        found[name] = value
+    return found

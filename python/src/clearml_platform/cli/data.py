@@ -16,11 +16,10 @@ from clearml_platform.cli.options import (
     Json,
     NoTracking,
     Project,
-    only_json,
     working,
 )
 from clearml_platform.cli.stages import stage
-from clearml_platform.command import print_json
+from clearml_platform.command import only_json, print_json
 from clearml_platform.names import PROJECT
 
 app = typer.Typer(no_args_is_help=True, help="Tables: prepare and validate.")

@@ -17,11 +17,10 @@ from clearml_platform.cli.options import (
     ModelType,
     NoTracking,
     Project,
-    only_json,
     working,
 )
 from clearml_platform.cli.stages import stage
-from clearml_platform.command import print_json
+from clearml_platform.command import only_json, print_json
 from clearml_platform.errors import InputError
 from clearml_platform.names import PROJECT
 

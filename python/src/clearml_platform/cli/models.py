@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearml_platform.cli.options import Json, Project, assigned, console, only_json, working
-from clearml_platform.command import print_json
+from clearml_platform.cli.options import Json, Project, console, working
+from clearml_platform.command import assigned, only_json, print_json
 from clearml_platform.errors import InputError
 from clearml_platform.names import PROJECT
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from clearml_platform.cli.options import Json, console, only_json, working
-from clearml_platform.command import print_json
+from clearml_platform.cli.options import Json, console, working
+from clearml_platform.command import only_json, print_json
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearml_platform.errors import InputError
+from clearml_platform.workflow.config import DEFAULT_FILE, MODEL_TYPES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,8 +28,7 @@ DataFolder = Annotated[
     typer.Option("--data-folder", help="Take the data that `data prepare --output` wrote.", metavar="DIR"),
 ]
 NoTracking = Annotated[bool, typer.Option("--no-tracking", help="Record nothing, and need no server.")]
-CONFIG = "config/train_params.yaml"
-MODEL_TYPES = ("ridge", "lasso", "rf", "gbr")
+CONFIG = DEFAULT_FILE
 
 
 def model_types(incomplete: str) -> list[str]:
@@ -65,31 +62,3 @@ def working(text: str) -> Iterator[None]:
     with Progress(*columns, console=error, transient=True) as progress:
         progress.add_task(text, total=None)
         yield
-
-
-@contextmanager
-def only_json(*, wanted: bool) -> Iterator[None]:
-    """Keep what the SDK and other processes print out of the output that a machine reads."""
-    if not wanted:
-        yield
-        return
-    sys.stdout.flush()
-    saved = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(saved, 1)
-        os.close(saved)
-
-
-def assigned(pairs: list[str], option: str) -> dict[str, str]:
-    """Return what was given as ``NAME=VALUE``."""
-    found = {}
-    for text in pairs:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise InputError(f"{option}: {text!r} is not NAME=VALUE.")
-        found[name] = value
-    return found

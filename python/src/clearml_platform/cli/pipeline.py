@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from clearml_platform.cli.options import Json, ModelType, Project, assigned, console, only_json, working
-from clearml_platform.command import print_json
+from clearml_platform.cli.options import Json, ModelType, Project, console, working
+from clearml_platform.command import assigned, only_json, print_json
 from clearml_platform.errors import InputError
 from clearml_platform.names import PROJECT
 

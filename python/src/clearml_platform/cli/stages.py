@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from clearml_platform.errors import InputError
 
 if TYPE_CHECKING:
     from clearml_platform.tracker import ClearMLTracker
@@ -30,17 +27,9 @@ class Stage:
 
     def data(self, task: str | None, folder: str | None) -> PreparedData:
         """Return the data that a task or a folder has, or prepare it as the settings say."""
-        from clearml_platform.workflow.data import PreparedData, prepare_data
+        from clearml_platform.workflow.data import given_data
 
-        if not task and not folder:
-            return prepare_data(self.config)
-        prepared = PreparedData.of_task(task) if task else PreparedData.read(Path(folder or ""))
-        wanted = self.config.data.target
-        if prepared.target != wanted:
-            raise InputError(
-                f"The data was prepared for the target {prepared.target!r}, and data.target is {wanted!r}."
-            )
-        return prepared
+        return given_data(self.config, task, folder)
 
 
 @contextmanager

@@ -144,6 +144,21 @@ def prepare_data(config: Config, tracker: ClearMLTracker | None = None, folder: 
     return data
 
 
+def given_data(config: Config, task: str | None, folder: str | None) -> PreparedData:
+    """Return the data that a task prepared or that a folder has, or prepare that of the settings.
+
+    Raises:
+        InputError: there is none, or it was made for another target.
+    """
+    if not task and not folder:
+        return prepare_data(config)
+    data = PreparedData.of_task(task) if task else PreparedData.read(Path(folder or ""))
+    target = config.data.target
+    if data.target != target:
+        raise InputError(f"The data was prepared for the target {data.target!r}, and data.target is {target!r}.")
+    return data
+
+
 def load_table(config: Config, source: str | None = None) -> pd.DataFrame:
     """Return a table without the columns that are to be ignored. Its columns hold numbers, or text.
 

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from clearml_platform.command import print_json
@@ -17,7 +16,7 @@ from clearml_platform.errors import InputError, ServerError
 from clearml_platform.names import PROJECT
 from clearml_platform.workflow import config as settings
 from clearml_platform.workflow.config import Config
-from clearml_platform.workflow.data import PreparedData, prepare_data
+from clearml_platform.workflow.data import PreparedData, given_data
 
 if TYPE_CHECKING:
     from clearml_platform.models import ClearMLModelManager
@@ -111,15 +110,7 @@ class Step:
         """
         if self.options.data_task:
             self._need_server(f"The data of task {self.options.data_task} is on the server")
-            data = PreparedData.of_task(self.options.data_task)
-        elif self.options.data_folder:
-            data = PreparedData.read(Path(self.options.data_folder))
-        else:
-            return prepare_data(self.config)
-        target = self.config.data.target
-        if data.target != target:
-            raise InputError(f"The data was prepared for the target {data.target!r}, and data.target is {target!r}.")
-        return data
+        return given_data(self.config, self.options.data_task, self.options.data_folder)
 
     def _need_server(self, why: str) -> None:
         """Raise an error when the tracker found no server: no session of the SDK works then, in this process."""
