@@ -25,6 +25,8 @@ KNOWN_CONFIG = Path(__file__).with_name("known-config.yml")
 # The official clients have other requirements than the tools of this repository, so they live in an environment of
 # their own, which the Makefile installs.
 CLIENTS_PYTHON = CACHE / "acceptance" / "bin" / "python"
+# The variable that tells tests of a stack of their own.
+SAVED = "CLEARML_LAB_STACK"
 Pair = tuple[str, str]
 
 
@@ -126,6 +128,13 @@ class Stack:
         }
         # Without braces around the whole, as clearml-init writes it: others may add sections at the end.
         write_file(path, "\n".join(f"{section} {json.dumps(settings)}" for section, settings in content.items()))
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Write what clients and tests need of this stack into a folder; return the variables that lead them there."""
+        config, saved = folder / "clearml.conf", folder / "stack.json"
+        self.client_config(config)
+        self.save(saved)
+        return {"CLEARML_CONFIG_FILE": str(config), SAVED: str(saved)}
 
     def save(self, path: Path) -> None:
         """Write down what another program has to know to use this stack."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.commands.shell import ROOT, LabError, exit_with
@@ -26,15 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, pytest = parser.parse_known_args(arguments)
     try:
         if options.config:
-            return _test(_existing(options.config), pytest, ANY_SERVER)
+            return _test({"CLEARML_CONFIG_FILE": str(_existing(options.config))}, pytest, ANY_SERVER)
         with tempfile.TemporaryDirectory(prefix=f"{NAME}-client-") as folder:
-            config, saved = Path(folder, "clearml.conf"), Path(folder, "stack.json")
             start = time.monotonic()
             with running(NAME) as stack:
                 print(f"The stack is ready after {time.monotonic() - start:.0f} s", flush=True)
-                stack.client_config(config)
-                stack.save(saved)
-                return _test(config, pytest, ANY_SERVER, OWN_STACK, stack=saved)
+                return _test(stack.environment(Path(folder)), pytest, ANY_SERVER, OWN_STACK)
     except LabError as ex:
         print(ex, file=sys.stderr)
         return 2
@@ -47,15 +44,12 @@ def _existing(config: Path) -> Path:
     return path
 
 
-def _test(config: Path, arguments: Sequence[str], *folders: Path, stack: Path | None = None) -> int:
-    """Run the tests in folders, or those that the arguments name."""
-    environment = {**os.environ, "CLEARML_CONFIG_FILE": str(config)}
-    if stack:
-        environment["CLEARML_LAB_STACK"] = str(stack)
+def _test(server: Mapping[str, str], arguments: Sequence[str], *folders: Path) -> int:
+    """Run the tests in folders, or those that the arguments name, against a server that variables lead to."""
     named = [argument for argument in arguments if Path(argument.partition("::")[0]).exists()]
     command = [str(CLIENTS_PYTHON), "-m", "pytest", "-c", str(ANY_SERVER / "pytest.ini"), f"--rootdir={ROOT}"]
     command += [*arguments, *([] if named else map(str, folders))]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **server}, check=False).returncode
 
 
 if __name__ == "__main__":

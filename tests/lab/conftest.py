@@ -6,19 +6,17 @@ import os
 from pathlib import Path
 
 import pytest
-from lab.stack import Stack
+from lab.stack import SAVED, Stack
 
 from tests.acceptance.conftest import agent, api, project, queue  # noqa: F401 (fixtures)
-
-VARIABLE = "CLEARML_LAB_STACK"
 
 
 @pytest.fixture(scope="session")
 def stack() -> Stack:
     """The running stack. A test that breaks it waits until it is well again."""
-    saved = os.environ.get(VARIABLE)
+    saved = os.environ.get(SAVED)
     if not saved:
-        pytest.exit(f"{VARIABLE} is not set: these tests are run by `make acceptance`, which starts the stack.", 2)
+        pytest.exit(f"{SAVED} is not set: these tests are run by `make acceptance`, which starts the stack.", 2)
     return Stack.load(Path(saved))
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -45,9 +45,9 @@ class LocalSuite:
 class ClientsSuite(LocalSuite):
     """Tests of the official clients, and of what is built on them, against a lab stack."""
 
-    def __init__(self, copy: Path, config: Path, stack: Path) -> None:
+    def __init__(self, copy: Path, server: Mapping[str, str]) -> None:
         super().__init__(copy)
-        self.environment |= {"CLEARML_CONFIG_FILE": str(config), "CLEARML_LAB_STACK": str(stack)}
+        self.environment |= server
 
     def judge(self, tests: Sequence[str], runs: Sequence[str]) -> Verdict:
         """Run the tests with the clients' packages."""
@@ -59,10 +59,7 @@ class ClientsSuite(LocalSuite):
 def clients(copy: Path) -> Iterator[ClientsSuite]:
     """A suite with a lab stack, which no fault touches."""
     with tempfile.TemporaryDirectory(prefix="clearml-mutants-clients-") as folder, running(LAB_STACK) as stack:
-        config, saved = Path(folder, "clearml.conf"), Path(folder, "stack.json")
-        stack.client_config(config)
-        stack.save(saved)
-        yield ClientsSuite(copy, config, saved)
+        yield ClientsSuite(copy, stack.environment(Path(folder)))
 
 
 @contextmanager
