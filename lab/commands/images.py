@@ -69,7 +69,8 @@ HOSTS = {
     "debian13": Image("host", "debian13", "debian13", {"LATER": "docker.io docker-cli docker-compose"}),
     "debian12": Image("host", "debian12", "debian12", {"LATER": "docker.io"}),
 }
-# What can be built without the rest. Browser and Python, which few tests need, are built in no other way.
+# What can be built without the rest. These are built in no other way: the browser, which few tests need, and Python, to
+# try agents in Docker mode by hand.
 ALONE = {
     "host": HOSTS["debian13"],
     "browser": Image("browser", "debian13"),

@@ -34,7 +34,8 @@ from clearml_agent.version import __version__
 # What the loop of the official agent asks before it takes a task. Of a release that asks something else nobody knows
 # whether it would drain.
 QUESTION, PARAMETERS = "should_be_currently_active", ["self", "current_queue", "runtime_properties"]
-take = loop.get_next_task
+# What it takes a task with.
+take = getattr(loop, "get_next_task", None)
 
 
 def notify(**facts: str) -> None:
@@ -115,9 +116,11 @@ def get_next_task(*args: Any, **kwargs: Any) -> Any:
 
 def main() -> int:
     """Return the exit code of the official agent."""
-    if list(inspect.signature(getattr(Worker, QUESTION, lambda: None)).parameters) != PARAMETERS:
+    question = list(inspect.signature(getattr(Worker, QUESTION, lambda: None)).parameters)
+    if question != PARAMETERS or take is None:
+        wanted = f"Worker.{QUESTION}({', '.join(PARAMETERS)})" if take else "get_next_task"
         print(
-            f"clearml-agent {__version__} has no Worker.{QUESTION}({', '.join(PARAMETERS)}), so it cannot be drained: "
+            f"clearml-agent {__version__} has no {wanted}, so it cannot be drained: "
             "set clearml_agent_requirements to a list with a release that has it, such as 3.0.3.",
             file=sys.stderr,
         )
