@@ -128,6 +128,14 @@ def agent_unit(instance: Mapping[str, Any], venv: str, program: str, host: str) 
     return "\n".join([*lines, ""])
 
 
+def agent_workers(instances: Sequence[Mapping[str, Any]], host: str) -> list[dict[str, Any]]:
+    """Return what the server should know of a host's instances: their ids, names and queues."""
+    return [
+        {"id": _worker(instance, host), "name": instance["name"], "queues": instance["queues"]}
+        for instance in instances
+    ]
+
+
 def _worker(instance: Mapping[str, Any], host: str) -> str:
     return str(instance.get("worker") or f"{host}:{instance['name']}")
 
@@ -142,5 +150,6 @@ class FilterModule:
             "agent_problems": agent_problems,
             "agent_config": agent_config,
             "agent_unit": agent_unit,
+            "agent_workers": agent_workers,
             "agents_cut_off": agents_cut_off,
         }

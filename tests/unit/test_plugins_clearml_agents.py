@@ -104,6 +104,10 @@ def test_a_worker_has_a_fixed_name(filters: ModuleType) -> None:
     assert (agent["worker_id"], agent["worker_name"]) == ("host:gpu0", "host")
     agent = filters.agent_config({**PLAIN, "worker": "mine:7"}, COMMON, "host", "/data", [])["agent"]
     assert (agent["worker_id"], agent["worker_name"]) == ("mine:7", "mine")
+    assert filters.agent_workers([PLAIN, {**PLAIN, "worker": "mine:7", "memory": "1g"}], "host") == [
+        {"id": "host:gpu0", "name": "gpu0", "queues": ["urgent", "a queue"]},
+        {"id": "mine:7", "name": "gpu0", "queues": ["urgent", "a queue"]},
+    ]
 
 
 def test_containers_have_caches_of_their_own(filters: ModuleType) -> None:
